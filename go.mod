@@ -1,0 +1,3 @@
+module wenmo
+
+go 1.26
