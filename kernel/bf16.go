@@ -1,0 +1,79 @@
+package kernel
+
+// A panel of bfloat16 holds pairs: for each pair of k sixteen times two
+// values, one 64-byte row. Odd k is padded with a zero.
+const bf16Row = 2 * panelWidth
+
+// PanelLenBF16 returns the length of the bfloat16 panels of n outputs over k.
+func PanelLenBF16(n, k int) int { return panels(n) * pairs(k) * bf16Row }
+
+func pairs(k int) int { return (k + 1) / 2 }
+
+// PackBF16 rounds src, n rows of k (row stride ld), to bfloat16 and lays it
+// out as panels: dst[(p·⌈k/2⌉ + i)·32 + 2j + h] = src[(16p + j)·ld + 2i + h].
+// What is missing in the last panel or the last pair is zero.
+func PackBF16(dst []uint16, src []float32, n, k, ld int) {
+	packBF16(dst, n, k, func(row, i int) uint16 { return toBF16(src[row*ld+i]) })
+}
+
+// PackBF16Bits is PackBF16 for values that are stored as bfloat16.
+func PackBF16Bits(dst, src []uint16, n, k, ld int) {
+	packBF16(dst, n, k, func(row, i int) uint16 { return src[row*ld+i] })
+}
+
+// PackBF16T is PackBF16 for the transpose of src, which has k rows of n.
+func PackBF16T(dst []uint16, src []float32, n, k, ld int) {
+	packBF16(dst, n, k, func(row, i int) uint16 { return toBF16(src[i*ld+row]) })
+}
+
+func packBF16(dst []uint16, n, k int, at func(row, i int) uint16) {
+	for p := range panels(n) {
+		panel := dst[p*pairs(k)*bf16Row:][:pairs(k)*bf16Row]
+		clear(panel)
+		for j := range min(panelWidth, n-p*panelWidth) {
+			for i := range k {
+				panel[i/2*bf16Row+2*j+i%2] = at(p*panelWidth+j, i)
+			}
+		}
+	}
+}
+
+// RoundBF16 rounds src to bfloat16, to nearest even. A NaN stays a NaN and
+// becomes quiet.
+func RoundBF16(dst []uint16, src []float32) {
+	dst = dst[:len(src)]
+	for i, v := range src {
+		dst[i] = toBF16(v)
+	}
+}
+
+// MatMulBF16 is MatMulF32 for bfloat16. Rows of x are padded with a zero to
+// even k, and ldx is even. The chain takes the odd element of each pair first:
+// acc = step(w[2i], x[2i], step(w[2i+1], x[2i+1], acc)), with step as in
+// bf16Step.
+func MatMulBF16(dst []float32, ldd int, x []uint16, ldx, m int, w []uint16, k, n, p0, p1 int, acc bool) {
+	kp := pairs(k)
+	for p := p0; p < p1; p++ {
+		panel := w[p*kp*bf16Row:][:kp*bf16Row]
+		width := min(panelWidth, n-p*panelWidth)
+		for r := range m {
+			out := dst[r*ldd+p*panelWidth:][:width]
+			dotBF16(out, x[r*ldx:][:2*kp], panel, acc)
+		}
+	}
+}
+
+// dotBF16 is the portable product of one row with one panel.
+func dotBF16(out []float32, x, panel []uint16, acc bool) {
+	var a [panelWidth]float32
+	if acc {
+		copy(a[:], out)
+	}
+	for i := 0; i < len(x); i += 2 {
+		w := (*[bf16Row]uint16)(panel[i*panelWidth:])
+		for j := range a {
+			a[j] = bf16Step(w[2*j], x[i], bf16Step(w[2*j+1], x[i+1], a[j]))
+		}
+	}
+	copy(out, a[:])
+}

@@ -1,0 +1,6 @@
+//go:build purego || race || !amd64
+
+package kernel
+
+// availablePaths lists what this machine can run, slowest first.
+func availablePaths() []path { return []path{portable} }
