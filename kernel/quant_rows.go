@@ -1,0 +1,135 @@
+package kernel
+
+import "math"
+
+// QRows holds M rows of K activations as signed bytes, in blocks of 32 with a
+// scale each; K counts as padded to a multiple of 32 with zeros.
+type QRows struct {
+	M, K  int
+	Q     []int8    // [M][kpad]
+	Scale []float32 // [M][kpad/32]
+	Sum   []int32   // [M][kpad/32]: the sum of the 32 numbers of a block
+	Half  []int32   // [M][kpad/32]: of its first sixteen
+}
+
+// QRowSizes returns the lengths of Q, and of Scale, Sum and Half, for m rows
+// of k.
+func QRowSizes(m, k int) (q, blocks int) {
+	b := (k + qBlock - 1) / qBlock
+	return m * b * qBlock, m * b
+}
+
+// MakeQRows allocates rows for m times k activations.
+func MakeQRows(m, k int) QRows {
+	q, blocks := QRowSizes(m, k)
+	return QRows{
+		M: m, K: k, Q: make([]int8, q),
+		Scale: make([]float32, blocks), Sum: make([]int32, blocks), Half: make([]int32, blocks),
+	}
+}
+
+// QuantizeRows writes rows r0…r0+m of dst from m rows of x, which are dst.K
+// long with row stride ldx. Per block of 32: scale = amax/127,
+// q = roundToEven(x·(1/scale)) clamped to ±127; a scale of 0 gives 0. A NaN
+// among the 32 makes the scale NaN, and so every product with them.
+func QuantizeRows(dst *QRows, r0 int, x []float32, ldx, m int) {
+	blocks := (dst.K + qBlock - 1) / qBlock
+	for r := range m {
+		row := x[r*ldx:][:dst.K]
+		for b := range blocks {
+			at := (r0+r)*blocks + b
+			quantizeBlock(dst, at, row[b*qBlock:min(dst.K, (b+1)*qBlock)])
+		}
+	}
+}
+
+// quantizeBlock writes block number at of dst.
+func quantizeBlock(dst *QRows, at int, x []float32) {
+	var amax uint32 // as bits, where a NaN is above everything
+	for _, v := range x {
+		amax = max(amax, math.Float32bits(v)&0x7fffffff)
+	}
+	scale := math.Float32frombits(amax) / 127
+	inv := float32(0)
+	if scale != 0 {
+		inv = 1 / scale
+	}
+	q := dst.Q[at*qBlock:][:qBlock]
+	clear(q)
+	var sum, half int32
+	for i, v := range x {
+		q[i] = quantized(float32(v * inv))
+		sum += int32(q[i])
+		if i < qBlock/2 {
+			half = sum
+		}
+	}
+	dst.Scale[at], dst.Sum[at], dst.Half[at] = scale, sum, half
+}
+
+// quantized rounds to even within ±127. What is not a number becomes 0 (it
+// comes of a NaN in the block, or of 0 times an overflowed 1/scale).
+func quantized(v float32) int8 {
+	switch {
+	case v != v:
+		return 0
+	case v > 127:
+		return 127
+	case v < -127:
+		return -127
+	}
+	const shift = 3 << 22 // adding it rounds to a whole number
+	return int8(float32(v+shift) - shift)
+}
+
+// MatMulQ multiplies rows r0…r0+m of x with the panels [p0, p1) of w. Output o
+// of row r goes to dst[r·ldd + o], for the outputs of those panels that are
+// below N. Each is one chain over the blocks of 32, in ascending order.
+func MatMulQ(dst []float32, ldd int, x *QRows, r0, m int, w *QPanels, p0, p1 int) {
+	for p := p0; p < p1; p++ {
+		width := min(panelWidth, w.N-p*panelWidth)
+		for r := range m {
+			dotQ(dst[r*ldd+p*panelWidth:][:width], x, r0+r, w, p)
+		}
+	}
+}
+
+// dotQ is the portable product of one row with one panel.
+func dotQ(out []float32, x *QRows, row int, w *QPanels, p int) {
+	blocks := w.K / qBlock
+	var u quantUnit
+	for j := range out {
+		acc := float32(0)
+		for b := range blocks {
+			at := row*blocks + b
+			u.gather(w, p, b, j)
+			acc = u.step(w.Type, acc, x.Scale[at], x.Sum[at], x.Half[at], x.Q[at*qBlock:][:qBlock])
+		}
+		out[j] = acc
+	}
+}
+
+// step continues a chain with the 32 weights of u and a block of activations.
+// All integer sums are below 2²⁴, so that they are exact as float32.
+func (u *quantUnit) step(t QuantType, acc, scale float32, sum, half int32, q []int8) float32 {
+	var first, last int32 // over the two halves of the block
+	for i := range qBlock / 2 {
+		first += int32(u.w[i]) * int32(q[i])
+		last += int32(u.w[i+qBlock/2]) * int32(q[i+qBlock/2])
+	}
+	offset := quantFormats[t].offset
+	first -= offset * half
+	last -= offset * (sum - half)
+	d := float32(scale * fromF16(u.d))
+	switch t {
+	case Q4_1, Q5_1:
+		acc = fma32(float32(first+last), d, acc)
+		return fma32(float32(sum), float32(scale*fromF16(u.m)), acc)
+	case Q4_K, Q5_K:
+		acc = fma32(float32(int32(u.s0)*(first+last)), d, acc)
+		return fma32(float32(-int32(u.s1)*sum), float32(scale*fromF16(u.m)), acc)
+	case Q6_K:
+		return fma32(float32(int32(int8(u.s0))*first+int32(int8(u.s1))*last), d, acc)
+	}
+	return fma32(float32(first+last), d, acc)
+}

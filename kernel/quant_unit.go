@@ -1,0 +1,154 @@
+package kernel
+
+import (
+	"encoding/binary"
+	"math"
+)
+
+// quantUnit is 32 weights of one row with their scales, as any type has them.
+type quantUnit struct {
+	w      [qBlock]uint8 // unsigned, see quantFormat.offset
+	d, m   uint16        // float16; m is dmin for K types
+	s0, s1 uint8         // K types: scale and minimum, or both scales of Q6_K
+}
+
+// read takes unit i of one block of a file. The layouts are those of
+// ggml-common.h; the order of weights within a block is that of ggml's
+// dequantize_row functions.
+func (u *quantUnit) read(t QuantType, block []byte, i int) {
+	le := binary.LittleEndian
+	u.d = le.Uint16(block)
+	switch t {
+	case Q8_0: // d, 32 × int8
+		for l := range u.w {
+			u.w[l] = block[2+l] ^ 0x80
+		}
+	case Q4_0: // d, 16 bytes: weights 0…15 low, 16…31 high
+		u.readNibbles(block[2:])
+	case Q4_1: // d, m, nibbles
+		u.m = le.Uint16(block[2:])
+		u.readNibbles(block[4:])
+	case Q5_0: // d, fifth bits, nibbles
+		u.readNibbles(block[6:])
+		u.addFifthBits(le.Uint32(block[2:]))
+	case Q5_1: // d, m, fifth bits, nibbles
+		u.m = le.Uint16(block[2:])
+		u.readNibbles(block[8:])
+		u.addFifthBits(le.Uint32(block[4:]))
+	case Q4_K: // d, dmin, 12 bytes of scales, 128 of nibbles
+		u.readMins(block, i)
+		u.readHalves(block[16:], i)
+	case Q5_K: // d, dmin, 12 bytes of scales, 32 of fifth bits, 128 of nibbles
+		u.readMins(block, i)
+		u.readHalves(block[48:], i)
+		for l := range u.w {
+			u.w[l] |= block[16+l] >> i & 1 << 4
+		}
+	case Q6_K: // 128 bytes low nibbles, 64 of upper bits, 16 scales, d
+		u.readSix(block, i)
+	}
+}
+
+func (u *quantUnit) readNibbles(b []byte) {
+	for l := range qBlock / 2 {
+		u.w[l] = b[l] & 15
+		u.w[l+qBlock/2] = b[l] >> 4
+	}
+}
+
+func (u *quantUnit) addFifthBits(bits uint32) {
+	for l := range u.w {
+		u.w[l] |= uint8(bits>>l&1) << 4
+	}
+}
+
+// readHalves takes the low nibbles of 32 bytes for an even unit, the high ones
+// for the odd unit after it.
+func (u *quantUnit) readHalves(b []byte, i int) {
+	for l, v := range b[i/2*qBlock:][:qBlock] {
+		u.w[l] = v >> (i % 2 * 4) & 15
+	}
+}
+
+// readMins takes dmin and the six-bit scale and minimum of unit i.
+func (u *quantUnit) readMins(block []byte, i int) {
+	u.m = binary.LittleEndian.Uint16(block[2:])
+	s := block[4:16]
+	if i < 4 {
+		u.s0, u.s1 = s[i]&63, s[i+4]&63
+		return
+	}
+	u.s0 = s[i+4]&15 | s[i-4]>>6<<4
+	u.s1 = s[i+4]>>4 | s[i]>>6<<4
+}
+
+func (u *quantUnit) readSix(block []byte, i int) {
+	low, high, scales := block[:128], block[128:192], block[192:208]
+	half, quarter := i/4, i%4
+	for l := range u.w {
+		lo := low[half*64+quarter%2*32+l] >> (quarter / 2 * 4) & 15
+		hi := high[half*32+l] >> (quarter * 2) & 3
+		u.w[l] = lo | hi<<4
+	}
+	u.s0, u.s1 = scales[2*i], scales[2*i+1]
+	u.d = binary.LittleEndian.Uint16(block[208:])
+}
+
+// gather takes output j of unit b of panel p.
+func (u *quantUnit) gather(w *QPanels, p, b, j int) {
+	f := &quantFormats[w.Type]
+	quants, head, sub := w.unitAt(p, b)
+	for i := range u.w {
+		if f.nibbles {
+			u.w[i] = quants[i/8*64+4*j+i%4] >> (i / 4 % 2 * 4) & 15
+		} else {
+			u.w[i] = quants[i/4*64+4*j+i%4]
+		}
+	}
+	u.d = binary.LittleEndian.Uint16(head[2*j:])
+	if f.head == 64 {
+		u.m = binary.LittleEndian.Uint16(head[32+2*j:])
+	}
+	if f.sub != 0 {
+		u.s0, u.s1 = sub[j], sub[panelWidth+j]
+	}
+}
+
+// dequantise writes the 32 weights.
+func (u *quantUnit) dequantise(t QuantType, dst []float32) {
+	d, m := fromF16(u.d), fromF16(u.m)
+	offset := quantFormats[t].offset
+	for i, w := range u.w {
+		q := float32(int32(w) - offset)
+		switch t {
+		case Q8_0, Q4_0, Q5_0:
+			dst[i] = float32(d * q)
+		case Q4_1, Q5_1:
+			dst[i] = float32(d*q) + m
+		case Q4_K, Q5_K:
+			scale, low := float32(d*float32(u.s0)), float32(m*float32(u.s1))
+			dst[i] = float32(scale*q) - low
+		case Q6_K:
+			scale := float32(d * float32(int8(u.s0)))
+			if i >= qBlock/2 {
+				scale = float32(d * float32(int8(u.s1)))
+			}
+			dst[i] = float32(scale * q)
+		}
+	}
+}
+
+// fromF16 widens a float16, which is exact.
+func fromF16(h uint16) float32 {
+	sign, exp, frac := uint32(h&0x8000)<<16, uint32(h>>10&31), uint32(h&0x3ff)
+	switch {
+	case exp == 31: // infinity, or a NaN, which becomes quiet
+		if frac != 0 {
+			frac |= 0x200
+		}
+		return math.Float32frombits(sign | 0x7f800000 | frac<<13)
+	case exp == 0:
+		return math.Float32frombits(sign | math.Float32bits(float32(frac)*0x1p-24))
+	}
+	return math.Float32frombits(sign | (exp+127-15)<<23 | frac<<13)
+}
