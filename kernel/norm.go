@@ -1,0 +1,96 @@
+package kernel
+
+// RMSNorm normalizes one row: dst = x·inv·(offset + w) with
+// inv = 1/√(mean(x²) + eps), which it returns for RMSNormBackward. offset is 1
+// for models that store w − 1 (Gemma), else 0. A nil w counts as ones, and
+// offset is then ignored. dst may be x. (Zhang & Sennrich 2019, eq. 4.)
+func RMSNorm(dst, x, w []float32, eps, offset float32) (inv float32) {
+	dst = dst[:len(x)]
+	inv = 1 / sqrt32(SumSquares(x)/float32(len(x))+eps)
+	if w == nil {
+		Scale(dst, x, inv)
+		return inv
+	}
+	w = w[:len(x)]
+	for i, v := range x {
+		dst[i] = float32(v*inv) * (offset + w[i])
+	}
+	return inv
+}
+
+// RMSNormBackward takes dy, the gradient of RMSNorm's result, back through one
+// row. With g = offset + w and n = x·inv it sets
+// dx = inv·(dy·g − n·mean(dy·g·n)) and continues the chain dw = fma(dy, n, dw).
+// w may be nil, as in RMSNorm; dw may be nil. dx may be dy.
+func RMSNormBackward(dx, dw, dy, x, w []float32, inv, offset float32) {
+	dx, dy = dx[:len(x)], dy[:len(x)]
+	var l [lanes]float32
+	for i, v := range x {
+		l[i%lanes] = fma32(scaledBy(dy[i], w, i, offset), float32(v*inv), l[i%lanes])
+	}
+	c := fold(&l) / float32(len(x))
+	for i, v := range x {
+		n := float32(v * inv)
+		g := scaledBy(dy[i], w, i, offset)
+		if dw != nil {
+			dw[i] = fma32(dy[i], n, dw[i])
+		}
+		dx[i] = inv * (g - float32(n*c))
+	}
+}
+
+// scaledBy returns dy·(offset + w[i]), or dy without weights.
+func scaledBy(dy float32, w []float32, i int, offset float32) float32 {
+	if w == nil {
+		return dy
+	}
+	return float32(dy * (offset + w[i]))
+}
+
+// LayerNorm normalizes one row: dst = (x − mean)·inv·w + b with
+// inv = 1/√(variance + eps), and returns mean and inv for LayerNormBackward.
+// The variance is the mean square around the mean. w and b may be nil. dst may
+// be x. (Ba et al. 2016.)
+func LayerNorm(dst, x, w, b []float32, eps float32) (mean, inv float32) {
+	dst = dst[:len(x)]
+	mean = Sum(x) / float32(len(x))
+	inv = 1 / sqrt32(sumSquaresAround(x, mean)/float32(len(x))+eps)
+	for i, v := range x {
+		y := float32((v - mean) * inv)
+		if w != nil {
+			y = float32(y * w[i])
+		}
+		if b != nil {
+			y += b[i]
+		}
+		dst[i] = y
+	}
+	return mean, inv
+}
+
+// LayerNormBackward takes dy, the gradient of LayerNorm's result, back through
+// one row. With n = (x − mean)·inv and g = dy·w it sets
+// dx = inv·(g − mean(g) − n·mean(g·n)) and continues the chains
+// dw = fma(dy, n, dw), db = db + dy. w, dw and db may be nil. dx may be dy.
+func LayerNormBackward(dx, dw, db, dy, x, w []float32, mean, inv float32) {
+	dx, dy = dx[:len(x)], dy[:len(x)]
+	var l0, l1 [lanes]float32
+	for i, v := range x {
+		g := scaledBy(dy[i], w, i, 0)
+		l0[i%lanes] += g
+		l1[i%lanes] = fma32(g, float32((v-mean)*inv), l1[i%lanes])
+	}
+	c0 := fold(&l0) / float32(len(x))
+	c1 := fold(&l1) / float32(len(x))
+	for i, v := range x {
+		n := float32((v - mean) * inv)
+		g := scaledBy(dy[i], w, i, 0)
+		if dw != nil {
+			dw[i] = fma32(dy[i], n, dw[i])
+		}
+		if db != nil {
+			db[i] += dy[i]
+		}
+		dx[i] = inv * ((g - c0) - float32(n*c1))
+	}
+}
