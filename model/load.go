@@ -1,0 +1,250 @@
+package model
+
+import (
+	"fmt"
+	"strings"
+
+	"wenmo/checkpoint"
+	"wenmo/kernel"
+	"wenmo/nn"
+	"wenmo/tensor"
+)
+
+// DType says in which type weights take part in products.
+type DType string
+
+// The types of --dtype. Auto is the stored type, float16 being widened to F32.
+const (
+	Auto DType = "auto"
+	F32  DType = "f32"
+	BF16 DType = "bf16"
+	Q8_0 DType = "q8_0"
+	Q4_0 DType = "q4_0"
+)
+
+// ParseDType reads the value of --dtype.
+func ParseDType(s string) (DType, error) {
+	switch d := DType(s); d {
+	case Auto, F32, BF16, Q8_0, Q4_0:
+		return d, nil
+	}
+	return "", fmt.Errorf("dtype %q is not one of auto, f32, bf16, q8_0, q4_0", s)
+}
+
+// Loader takes weights from a checkpoint by name and shape. The first failure
+// is kept and returned by Err; what it returns after that must not be used.
+type Loader struct {
+	file  *checkpoint.File
+	dtype DType
+	pool  *kernel.Pool
+	taken map[string]bool
+	bytes int
+	err   error
+}
+
+// NewLoader returns a loader of file's tensors. Packing runs on pool.
+func NewLoader(file *checkpoint.File, dtype DType, pool *kernel.Pool) *Loader {
+	return &Loader{file: file, dtype: dtype, pool: pool, taken: map[string]bool{}}
+}
+
+// Err returns the first thing wrong.
+func (l *Loader) Err() error { return l.err }
+
+// Bytes returns the size of what was packed.
+func (l *Loader) Bytes() int { return l.bytes }
+
+// Has says whether the checkpoint has a tensor.
+func (l *Loader) Has(name string) bool {
+	_, ok := l.file.Tensor(name)
+	return ok
+}
+
+// Prefix returns the first of prefixes with which name is in the checkpoint:
+// files of a bare model leave out the prefix that its heads' files have.
+func (l *Loader) Prefix(name string, prefixes ...string) string {
+	for _, p := range prefixes {
+		if l.Has(p + name) {
+			return p
+		}
+	}
+	l.fail(fmt.Errorf("%s: no tensor %q", l.file.Path(), prefixes[0]+name))
+	return prefixes[0]
+}
+
+func (l *Loader) fail(err error) {
+	if l.err == nil {
+		l.err = err
+	}
+}
+
+// take returns the tensor of that name if its shape is one of shapes.
+func (l *Loader) take(name string, shapes ...[]int) (checkpoint.Tensor, bool) {
+	t, ok := l.file.Tensor(name)
+	if !ok {
+		l.fail(fmt.Errorf("%s: no tensor %q, want one of shape %v", l.file.Path(), name, shapes[0]))
+		return t, false
+	}
+	l.taken[name] = true
+	for _, s := range shapes {
+		if fmt.Sprint(s) == fmt.Sprint(t.Shape) {
+			return t, l.err == nil
+		}
+	}
+	l.fail(fmt.Errorf("%s: tensor %q has shape %v, want %v", t.File, name, t.Shape, shapes[0]))
+	return t, false
+}
+
+// Vector returns a tensor [n], widened, as [1, n].
+func (l *Loader) Vector(name string, n int) *tensor.Tensor {
+	t, ok := l.take(name, []int{n})
+	if !ok {
+		return nil
+	}
+	data := make([]float32, n)
+	if err := t.Float32(data); err != nil {
+		l.fail(err)
+		return nil
+	}
+	l.finite(name, data)
+	return tensor.FromSlice(data, 1, n)
+}
+
+func (l *Loader) finite(name string, data []float32) {
+	for i, x := range data {
+		if x-x != 0 {
+			l.fail(fmt.Errorf("%s: tensor %q: element %d is %v", l.file.Path(), name, i, x))
+			return
+		}
+	}
+}
+
+// Vectors returns several vectors one after the other, as [1, Σn]: the biases
+// of projections that share an input.
+func (l *Loader) Vectors(names []string, sizes []int) *tensor.Tensor {
+	var data []float32
+	for i, name := range names {
+		if v := l.Vector(name, sizes[i]); v != nil {
+			data = append(data, v.Data...)
+		}
+	}
+	return tensor.FromSlice(data, 1, len(data))
+}
+
+// Linear returns the projections of names (without ".weight"), out outputs
+// each over in inputs, side by side; with bias where bias is set.
+func (l *Loader) Linear(names []string, outs []int, in int, bias bool) nn.Linear {
+	var lin nn.Linear
+	biases := make([]string, len(names))
+	for i, name := range names {
+		lin.Weights = append(lin.Weights, l.Weight(name+".weight", outs[i], in, Layout{}))
+		biases[i] = name + ".bias"
+	}
+	if bias {
+		lin.Bias = l.Vectors(biases, outs)
+	}
+	return lin
+}
+
+// Layout says how a stored matrix differs from [out, in].
+type Layout struct {
+	Conv1D bool              // stored as [in, out] (GPT-2)
+	Row    func(out int) int // the stored row of an output; nil: the same
+	Rows   int               // stored rows, where more than out
+	Scale  float32           // 0: none
+}
+
+// Weight packs the matrix of that name.
+func (l *Loader) Weight(name string, out, in int, layout Layout) *tensor.Weight {
+	rows := max(out, layout.Rows)
+	shape := []int{rows, in}
+	if layout.Conv1D {
+		shape = []int{in, rows}
+	}
+	t, ok := l.take(name, shape)
+	if !ok {
+		return nil
+	}
+	p := &packer{t: t, layout: layout, w: &tensor.Weight{Name: name, Out: out, In: in}, dtype: l.target(t, in)}
+	if err := p.prepare(); err != nil {
+		l.fail(err)
+		return nil
+	}
+	err := t.Guard(func() error {
+		l.pool.Run(p, (out+15)/16)
+		return nil
+	})
+	if err == nil {
+		err = p.err()
+	}
+	if err != nil {
+		l.fail(err)
+		return nil
+	}
+	t.Release()
+	l.bytes += p.w.Bytes()
+	return p.w
+}
+
+// Table returns the embedding of that name as it lies in the file; rows are
+// widened when they are looked up.
+func (l *Loader) Table(name string, rows, cols int) *tensor.Table {
+	t, ok := l.take(name, []int{rows, cols})
+	if !ok {
+		return nil
+	}
+	return &tensor.Table{Name: name, Rows: rows, Cols: cols, Row: t.Row}
+}
+
+// WeightTable returns a lookup of a packed weight's rows: a tied embedding.
+func WeightTable(w *tensor.Weight) *tensor.Table {
+	if w == nil {
+		return nil
+	}
+	return &tensor.Table{Name: w.Name, Rows: w.Out, Cols: w.In, Row: func(dst []float32, i int) error {
+		w.Row(dst, i)
+		return nil
+	}}
+}
+
+// target chooses the type of a packed weight: what --dtype asks for, or the
+// stored one. A row that is no multiple of a block stays float32.
+func (l *Loader) target(t checkpoint.Tensor, in int) checkpoint.DType {
+	want := map[DType]checkpoint.DType{F32: checkpoint.F32, BF16: checkpoint.BF16, Q8_0: checkpoint.Q8_0, Q4_0: checkpoint.Q4_0}[l.dtype]
+	if l.dtype == Auto {
+		want = t.DType
+	}
+	_, quant := quantTypes[want]
+	switch {
+	case want == checkpoint.BF16:
+		return want
+	case quant && in%want.BlockLen() == 0:
+		return want
+	}
+	return checkpoint.F32
+}
+
+// quantTypes are the stored types that have panels of their own.
+var quantTypes = map[checkpoint.DType]kernel.QuantType{
+	checkpoint.Q8_0: kernel.Q8_0, checkpoint.Q4_0: kernel.Q4_0, checkpoint.Q4_1: kernel.Q4_1,
+	checkpoint.Q5_0: kernel.Q5_0, checkpoint.Q5_1: kernel.Q5_1, checkpoint.Q4_K: kernel.Q4_K,
+	checkpoint.Q5_K: kernel.Q5_K, checkpoint.Q6_K: kernel.Q6_K,
+}
+
+// Rest fails when the checkpoint has tensors that nothing took and that no
+// pattern of ignore (a substring) covers: a model with parts that the family
+// does not know would silently be another model.
+func (l *Loader) Rest(ignore ...string) {
+next:
+	for _, name := range l.file.Names() {
+		if l.taken[name] {
+			continue
+		}
+		for _, s := range ignore {
+			if strings.Contains(name, s) {
+				continue next
+			}
+		}
+		l.fail(fmt.Errorf("%s: tensor %q does not belong to this family", l.file.Path(), name))
+		return
+	}
+}

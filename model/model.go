@@ -1,0 +1,122 @@
+package model
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"wenmo/checkpoint"
+	"wenmo/kernel"
+	"wenmo/nn"
+	"wenmo/tensor"
+)
+
+// Model is an opened model: its sizes, and its forward. It is immutable and
+// safe for concurrent use, each user having a graph and pages of his own.
+type Model struct {
+	Config       *Config
+	Architecture string // "LlamaForCausalLM"
+	Type         string // model_type
+
+	Vocab, Hidden, Layers, Heads int
+	Context                      int // longest sequence
+	KV                           tensor.KVShape
+	Bidirectional                bool // an encoder: every token sees every other
+	MaskedLM                     bool // logits are for the token at the place itself
+	WeightBytes                  int
+
+	// FrequencySet tells for which lengths of a sequence what was computed for a
+	// shorter one still holds: while the set is the same. nil: always.
+	FrequencySet func(length int) int
+
+	body Body
+}
+
+// Body is what a family defines.
+type Body interface {
+	// Forward returns the final hidden states, [rows wanted, hidden].
+	Forward(g *tensor.Graph, b *nn.Batch) *tensor.Tensor
+	// Logits returns the head's output for hidden states, [rows, vocab], or nil
+	// where the architecture has no head.
+	Logits(g *tensor.Graph, hidden *tensor.Tensor) *tensor.Tensor
+}
+
+// Forward returns the final hidden states of the rows that the batch wants.
+func (m *Model) Forward(g *tensor.Graph, b *nn.Batch) *tensor.Tensor { return m.body.Forward(g, b) }
+
+// Logits returns the head's output for hidden states.
+func (m *Model) Logits(g *tensor.Graph, hidden *tensor.Tensor) *tensor.Tensor {
+	return m.body.Logits(g, hidden)
+}
+
+// Pooler is a body that also has an output for the sequence as a whole.
+type Pooler interface {
+	// Pooled returns the pooled output of each span, [spans, hidden], given the
+	// hidden states of all rows.
+	Pooled(g *tensor.Graph, b *nn.Batch, hidden *tensor.Tensor) *tensor.Tensor
+}
+
+// Pooled returns the pooled output, or false where the architecture has none.
+func (m *Model) Pooled(g *tensor.Graph, b *nn.Batch, hidden *tensor.Tensor) (*tensor.Tensor, bool) {
+	p, ok := m.body.(Pooler)
+	if !ok {
+		return nil, false
+	}
+	return p.Pooled(g, b, hidden), true
+}
+
+// Load builds the model that a config describes from the weights of file.
+func Load(c *Config, file *checkpoint.File, dtype DType, pool *kernel.Pool) (*Model, error) {
+	arch, build, err := family(c)
+	if err != nil {
+		return nil, err
+	}
+	l := NewLoader(file, dtype, pool)
+	m := &Model{Config: c, Architecture: arch, Type: c.StringOr("model_type", "")}
+	m.Vocab = c.Int("vocab_size")
+	if err := c.Err(); err != nil {
+		return nil, err
+	}
+	build(m, c, l)
+	c.CheckUnread()
+	if err := c.Err(); err != nil {
+		return nil, err
+	}
+	if err := l.Err(); err != nil {
+		return nil, err
+	}
+	m.WeightBytes = l.Bytes()
+	return m, nil
+}
+
+// family finds the architecture of a config.
+func family(c *Config) (string, builder, error) {
+	names := c.Strings("architectures")
+	if len(names) == 0 {
+		if err := c.Err(); err != nil {
+			return "", nil, err
+		}
+		typ := c.StringOr("model_type", "")
+		name, ok := defaultArchitecture[typ]
+		if !ok {
+			return "", nil, fmt.Errorf("%s: architectures is missing and model_type %q is not known", c.file, typ)
+		}
+		names = []string{name}
+	}
+	for _, n := range names {
+		if b, ok := families[n]; ok {
+			return n, b, nil
+		}
+	}
+	return "", nil, fmt.Errorf("%s: architecture %q is not supported (known: %s)", c.file, names[0], strings.Join(Architectures(), ", "))
+}
+
+// Architectures returns the names that Load knows, sorted.
+func Architectures() []string {
+	names := make([]string, 0, len(families))
+	for n := range families {
+		names = append(names, n)
+	}
+	slices.Sort(names)
+	return names
+}

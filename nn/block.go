@@ -1,0 +1,32 @@
+package nn
+
+import "wenmo/tensor"
+
+// FeedForward is the part of a block after attention: an MLP or an MoE.
+type FeedForward interface {
+	Forward(g *tensor.Graph, x *tensor.Tensor) *tensor.Tensor
+}
+
+// Block is a layer of a decoder. A nil norm is none: families differ in where
+// they norm.
+type Block struct {
+	InputNorm     *Norm // before attention
+	PostAttention *Norm // of attention's output, before it is added (Gemma 2, OLMo 2)
+	MLPNorm       *Norm // before the feed-forward part
+	PostMLP       *Norm // of its output, before it is added
+	Attention     *Attention
+	MLP           FeedForward
+	Parallel      bool // both parts read the block's input (GPT-NeoX)
+}
+
+// Forward returns the residual stream after the block.
+func (l *Block) Forward(g *tensor.Graph, x *tensor.Tensor, b *Batch) *tensor.Tensor {
+	a := l.PostAttention.Forward(g, l.Attention.Forward(g, l.InputNorm.Forward(g, x), b))
+	if l.Parallel {
+		m := l.MLP.Forward(g, l.MLPNorm.Forward(g, x))
+		return g.Add(g.Add(m, a), x)
+	}
+	x = g.Add(x, a)
+	m := l.PostMLP.Forward(g, l.MLP.Forward(g, l.MLPNorm.Forward(g, x)))
+	return g.Add(x, m)
+}

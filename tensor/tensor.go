@@ -1,0 +1,121 @@
+// Package tensor has the tensors of a forward (and backward) pass and the
+// operations on them. Activations are float32 matrices [tokens, features] in
+// an arena outside the Go heap; weights are matrices [out, in] in panels.
+package tensor
+
+import (
+	"fmt"
+	"unsafe"
+
+	"wenmo/kernel"
+)
+
+// Tensor is a row-major float32 matrix; rows may lie Stride elements apart, so
+// that a tensor can be a view of some columns of another.
+type Tensor struct {
+	Rows, Cols, Stride int
+	Data               []float32
+	Grad               []float32 // of the same layout; nil unless a tape wants it
+}
+
+// Row returns row i, sharing memory.
+func (t *Tensor) Row(i int) []float32 {
+	return t.Data[i*t.Stride : i*t.Stride+t.Cols : i*t.Stride+t.Cols]
+}
+
+// FromSlice returns a tensor [rows, cols] over data.
+func FromSlice(data []float32, rows, cols int) *Tensor {
+	if len(data) < rows*cols {
+		panic(fmt.Sprintf("tensor: %d values for a tensor [%d, %d]", len(data), rows, cols))
+	}
+	return &Tensor{Rows: rows, Cols: cols, Stride: cols, Data: data}
+}
+
+// Graph runs operations. It owns the memory of their results, which live until
+// Reset, and hands parallel regions to a pool. A graph is used by one
+// goroutine at a time.
+type Graph struct {
+	pool  *kernel.Pool
+	mem   arena
+	heads []*[128]Tensor
+	used  int
+	tasks tasks
+	err   error
+}
+
+// tasks are the bodies of parallel regions, kept here so that running one
+// allocates nothing.
+type tasks struct {
+	linear    linearTask
+	rows      rowTask
+	attention attentionTask
+	store     storeTask
+}
+
+// NewGraph returns a graph whose regions run on pool.
+func NewGraph(pool *kernel.Pool) *Graph { return &Graph{pool: pool} }
+
+// Pool returns the pool that the graph's regions run on.
+func (g *Graph) Pool() *kernel.Pool { return g.pool }
+
+// Reset takes back the memory of all results since the last Reset.
+func (g *Graph) Reset() {
+	g.mem.reset()
+	g.used = 0
+	g.err = nil
+}
+
+// Close returns the graph's memory to the system. Its tensors must no longer
+// be used.
+func (g *Graph) Close() { g.mem.close() }
+
+// Err returns the first error of an operation since Reset: a bad id, a weight
+// file that can no longer be read.
+func (g *Graph) Err() error { return g.err }
+
+// Fail records the first error of the pass.
+func (g *Graph) Fail(err error) {
+	if g.err == nil {
+		g.err = err
+	}
+}
+
+// New returns a tensor [rows, cols] with undefined contents.
+func (g *Graph) New(rows, cols int) *Tensor {
+	return g.header(Tensor{Rows: rows, Cols: cols, Stride: cols, Data: alloc[float32](&g.mem, rows*cols)})
+}
+
+// Columns returns the view of columns [from, to) of t.
+func (g *Graph) Columns(t *Tensor, from, to int) *Tensor {
+	v := Tensor{Rows: t.Rows, Cols: to - from, Stride: t.Stride}
+	if t.Rows > 0 {
+		v.Data = t.Data[from : (t.Rows-1)*t.Stride+to]
+	}
+	return g.header(v)
+}
+
+// RowRange returns the view of n rows of t from row first.
+func (g *Graph) RowRange(t *Tensor, first, n int) *Tensor {
+	return g.header(Tensor{Rows: n, Cols: t.Cols, Stride: t.Stride, Data: t.Data[first*t.Stride : (first+n-1)*t.Stride+t.Cols]})
+}
+
+func (g *Graph) header(t Tensor) *Tensor {
+	const n = 128
+	if g.used == n*len(g.heads) {
+		g.heads = append(g.heads, new([n]Tensor))
+	}
+	p := &g.heads[g.used/n][g.used%n]
+	*p = t
+	g.used++
+	return p
+}
+
+// alloc returns n elements of an arena, aligned to 64 bytes.
+func alloc[T float32 | uint16 | int8 | int32](a *arena, n int) []T {
+	if n == 0 {
+		return nil
+	}
+	var zero T
+	b := a.alloc(n * int(unsafe.Sizeof(zero)))
+	return unsafe.Slice((*T)(unsafe.Pointer(&b[0])), n)
+}
