@@ -50,18 +50,33 @@ func PackF32T(dst, src []float32, n, k, ld int) {
 // chain acc = fma(w, x, acc) over ascending k, which begins at +0, or with acc
 // at what dst holds.
 func MatMulF32(dst []float32, ldd int, x []float32, ldx, m int, w []float32, k, n, p0, p1 int, acc bool) {
-	for p := p0; p < p1; p++ {
-		panel := w[p*panelWidth*k:][:panelWidth*k]
-		width := min(panelWidth, n-p*panelWidth)
-		for r := range m {
-			out := dst[r*ldd+p*panelWidth:][:width]
-			dotF32(out, x[r*ldx:][:k], panel, acc)
+	if m == 0 || p0 >= p1 {
+		return
+	}
+	checkProduct(dst, ldd, x, ldx, m, k, n, p1)
+	w = w[:p1*panelWidth*k]
+	f32Plan().tiles(m, k, n, p0, p1, acc, func(b block) {
+		f32Tile(&tile[float32]{
+			dst: dst[b.row*ldd+b.p*panelWidth:], ldd: ldd,
+			x: x[b.row*ldx+b.k:], ldx: ldx,
+			w: w[(b.p*k+b.k)*panelWidth:], step: panelWidth * k,
+			k: b.run, rows: b.rows, panels: b.panels, width: b.width, acc: b.acc,
+		})
+	})
+}
+
+// f32TilePortable is the definition of a tile: one chain per output.
+func f32TilePortable(t *tile[float32]) {
+	for p := range t.panels {
+		for r := range t.rows {
+			out := t.dst[r*t.ldd+p*panelWidth:][:t.width]
+			f32Chains(out, t.x[r*t.ldx:][:t.k], t.w[p*t.step:][:t.k*panelWidth], t.acc)
 		}
 	}
 }
 
-// dotF32 is the portable product of one row with one panel.
-func dotF32(out, x, panel []float32, acc bool) {
+// f32Chains multiplies one row with one panel.
+func f32Chains(out, x, panel []float32, acc bool) {
 	var a [panelWidth]float32
 	if acc {
 		copy(a[:], out)

@@ -1,0 +1,99 @@
+package kernel
+
+// A tile is the work of one call of a micro-kernel: rows × panels outputs over
+// a run of k. The chains of its outputs begin at +0, or with acc at what dst
+// holds. Assembly reads the fields by offset (internal/asmgen/tile.go).
+type tile[T float32 | uint16] struct {
+	dst    []float32 // begins at the first output
+	ldd    int       // elements between rows of dst
+	x      []T       // begins at the first activation
+	ldx    int       // elements between rows of x
+	w      []T       // begins at the first panel
+	step   int       // elements between panels
+	k      int       // rows of 64 bytes in a panel
+	rows   int
+	panels int
+	width  int // outputs of a panel; below 16 only where panels is 1
+	acc    bool
+}
+
+// tilePlan is how a path cuts a product into tiles.
+type tilePlan struct {
+	rows int // the most rows of a tile
+
+	// Where panels are read more than once: the longest run of k, and how many
+	// panels over it stay in the second-level cache while all rows pass.
+	run, panels int
+}
+
+// streamRows is how many 64-byte rows of panels a tile reads where every panel
+// is read only once: 512 kB keep one call of assembly below about 50 µs.
+const streamRows = 512 << 10 / 64
+
+// block is a tile's place in its product.
+type block struct {
+	k, run    int // first step of k, number of steps
+	p, panels int
+	row, rows int
+	width     int
+	acc       bool
+}
+
+// tiles calls do for every tile of m rows by the panels [p0, p1), of n outputs
+// over k steps. Runs of k are outermost and ascend, so that each chain goes on
+// where it was left; acc says whether it begins at what dst holds.
+func (plan *tilePlan) tiles(m, k, n, p0, p1 int, acc bool, do func(b block)) {
+	run, group := plan.blocking(m, k)
+	for k0 := 0; k0 == 0 || k0 < k; k0 += run {
+		b := block{k: k0, run: min(run, k-k0), acc: acc || k0 > 0}
+		for g := p0; g < p1; g += group {
+			end := min(g+group, p1)
+			full := min(end, n/panelWidth)
+			for b.row = 0; b.row < m; b.row += b.rows {
+				b.rows = plan.height(m - b.row)
+				if b.p, b.panels, b.width = g, full-g, panelWidth; b.panels > 0 {
+					do(b)
+				}
+				if full < end {
+					b.p, b.panels, b.width = full, 1, n-full*panelWidth
+					do(b)
+				}
+			}
+		}
+	}
+}
+
+// blocking returns the longest run of k and the number of panels in a group.
+func (plan *tilePlan) blocking(m, k int) (run, group int) {
+	if m <= plan.rows {
+		run = max(1, min(k, streamRows))
+		return run, max(1, streamRows/run)
+	}
+	runs := max(1, (k+plan.run-1)/plan.run)
+	return max(1, (k+runs-1)/runs), plan.panels
+}
+
+// height returns the rows of the next tile where left remain: the most, but
+// the last two share what is left, since low tiles are slow.
+func (plan *tilePlan) height(left int) int {
+	switch {
+	case left <= plan.rows:
+		return left
+	case left < 2*plan.rows:
+		return (left + 1) / 2
+	}
+	return plan.rows
+}
+
+// checkProduct panics where the slices are shorter than a product of m rows
+// with panels up to p1 needs, since assembly does not look.
+func checkProduct[T float32 | uint16 | int8](dst []float32, ldd int, x []T, ldx, m, k, n, p1 int) {
+	if p1 > panels(n) {
+		panic("kernel: panels beyond the last output")
+	}
+	_ = dst[:(m-1)*ldd+min(n, p1*panelWidth)]
+	_ = x[:(m-1)*ldx+k]
+	if m > 1 && (ldd < 0 || ldx < 0) {
+		panic("kernel: negative stride")
+	}
+}
