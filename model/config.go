@@ -63,6 +63,13 @@ func (c *Config) get(key string) (any, bool) {
 // Has says whether a key is there and not null.
 func (c *Config) Has(key string) bool { _, ok := c.get(key); return ok }
 
+// Default sets a value that a family assumes where the key is absent.
+func (c *Config) Default(key string, value int) {
+	if !c.Has(key) {
+		c.raw[key] = float64(value)
+	}
+}
+
 const (
 	maxSize   = 1 << 24 // a sane bound for any width, count or context
 	mustExist = math.MinInt

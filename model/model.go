@@ -19,7 +19,8 @@ type Model struct {
 	Type         string // model_type
 
 	Vocab, Hidden, Layers, Heads int
-	Context                      int // longest sequence
+	Context                      int // tokens it was made for: where generation ends
+	MaxLength                    int // longest sequence it computes; Context unless positions set no limit
 	KV                           tensor.KVShape
 	Bidirectional                bool // an encoder: every token sees every other
 	MaskedLM                     bool // logits are for the token at the place itself
@@ -31,6 +32,9 @@ type Model struct {
 
 	body Body
 }
+
+// unlimited is the MaxLength where positions set no limit of their own.
+const unlimited = 1 << 20
 
 // Body is what a family defines.
 type Body interface {
@@ -85,6 +89,7 @@ func Load(c *Config, file *checkpoint.File, dtype DType, pool *kernel.Pool) (*Mo
 	if err := l.Err(); err != nil {
 		return nil, err
 	}
+	m.MaxLength = max(m.MaxLength, m.Context)
 	m.WeightBytes = l.Bytes()
 	return m, nil
 }

@@ -105,7 +105,9 @@ func (p *packer) pack(panel, row0, rows int) error {
 		kernel.PackBF16(w.BF16[panel*n:(panel+1)*n], values, rows, k, k)
 	case tensor.Quant:
 		blocks := make([]byte, rows*p.dtype.RowBytes(k))
-		checkpoint.Quantize(p.dtype, blocks, values)
+		if err := checkpoint.Quantize(p.dtype, blocks, values); err != nil {
+			return err
+		}
 		kernel.PackQuant(&w.Q, blocks, row0, rows)
 	}
 	return nil

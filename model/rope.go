@@ -124,7 +124,7 @@ func divide(s *Config, key string, inv []float32) {
 func (r *ropeScaling) dynamic() *nn.Rope {
 	factor := r.factor()
 	set := func(length int) int { return max(length, int(r.context)) }
-	r.m.FrequencySet = set
+	r.m.FrequencySet, r.m.MaxLength = set, unlimited
 	return &nn.Rope{Set: set, Make: func(set int) *tensor.Rope {
 		grow := factor*float64(set)/r.context - (factor - 1)
 		theta := r.theta * math.Pow(grow, r.dim/(r.dim-2))

@@ -1,0 +1,239 @@
+package engine
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"wenmo/checkpoint"
+	"wenmo/internal/testkit"
+	"wenmo/kernel"
+	"wenmo/model"
+	"wenmo/nn"
+	"wenmo/tensor"
+)
+
+// fixture is a model folder with its expected numbers.
+type fixture struct {
+	m        *model.Model
+	expected map[string]values
+}
+
+// values is an expected tensor.
+type values struct {
+	shape  []int
+	floats []float32
+	ints   []int32
+}
+
+func openFixture(t *testing.T, dir string, dtype model.DType) fixture {
+	t.Helper()
+	pool := kernel.NewPool(2)
+	data, err := os.ReadFile(filepath.Join(dir, "config.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := model.ParseConfig(data, "config.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := checkpoint.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := model.Load(c, file, dtype, pool)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { pool.Close(); file.Close() })
+	return fixture{m: m, expected: readExpected(t, filepath.Join(dir, "expected.safetensors"))}
+}
+
+func readExpected(t *testing.T, path string) map[string]values {
+	t.Helper()
+	f, err := checkpoint.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	out := map[string]values{}
+	for _, name := range f.Names() {
+		s, _ := f.Tensor(name)
+		v := values{shape: append([]int(nil), s.Shape...)}
+		if s.DType == checkpoint.I64 {
+			for i := 0; i < len(s.Data); i += 8 {
+				v.ints = append(v.ints, int32(binary.LittleEndian.Uint64(s.Data[i:])))
+			}
+		} else {
+			v.floats = make([]float32, s.Len())
+			if err := s.Float32(v.floats); err != nil {
+				t.Fatal(err)
+			}
+		}
+		out[name] = v
+	}
+	return out
+}
+
+// row returns the last dimension at an index.
+func (v values) row(index ...int) []float32 {
+	at := 0
+	for i, x := range index {
+		at = at*v.shape[i] + x
+	}
+	n := v.shape[len(v.shape)-1]
+	return v.floats[at*n : (at+1)*n]
+}
+
+// close32 fails unless got is within abs + rel·|want| of want.
+func close32(t *testing.T, what string, got, want []float32, abs, rel float64) {
+	t.Helper()
+	if len(got) != len(want) {
+		t.Fatalf("%s: %d values, want %d", what, len(got), len(want))
+	}
+	for i := range got {
+		if d := math.Abs(float64(got[i] - want[i])); !(d <= abs+rel*math.Abs(float64(want[i]))) {
+			t.Fatalf("%s[%d] = %v, want %v", what, i, got[i], want[i])
+		}
+	}
+}
+
+// eachPath runs f under every kernel path of this machine.
+func eachPath(t *testing.T, f func(t *testing.T)) {
+	defer kernel.SetPath(kernel.Path())
+	for _, path := range kernel.Paths() {
+		if err := kernel.SetPath(path); err != nil {
+			t.Fatal(err)
+		}
+		t.Run(path, f)
+	}
+}
+
+func TestFixtureDecoder(t *testing.T) {
+	testkit.Fixtures(t, func(t *testing.T, dir string) {
+		f := openFixture(t, dir, model.F32)
+		eachPath(t, func(t *testing.T) {
+			batches := 0
+			for _, prefix := range []string{"", "short.", "left.", "right."} {
+				if _, ok := f.expected[prefix+"input_ids"]; ok {
+					f.checkBatch(t, prefix)
+					batches++
+				}
+			}
+			if batches == 0 {
+				t.Fatal("no input_ids")
+			}
+		})
+	}, "decoder_")
+}
+
+// checkBatch compares logits, hidden states and attentions, row by row without
+// the padding.
+func (f fixture) checkBatch(t *testing.T, prefix string) {
+	in := f.expected[prefix+"input_ids"]
+	rows, length := in.shape[0], in.shape[1]
+	logits, ok := f.expected[prefix+"logits"]
+	if !ok {
+		t.Fatalf("no %slogits", prefix)
+	}
+	pool := kernel.NewPool(2)
+	defer pool.Close()
+	g := tensor.NewGraph(pool)
+	defer g.Close()
+	e := &Evaluator{Model: f.m, Graph: g}
+	for r := range rows {
+		ids, from := f.unpadded(prefix, r)
+		trace := &nn.Trace{WantHidden: true, WantAttentions: true}
+		err := e.Logits(ids, nil, trace, func(pos int, got []float32) error {
+			close32(t, fmt.Sprintf("%slogits[%d,%d]", prefix, r, from+pos), got, logits.row(r, from+pos), 1e-4, 1e-4)
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.checkTrace(t, prefix, r, from, len(ids), trace)
+		if length-len(ids) == 0 && rows == 1 {
+			f.checkChunks(t, e, ids)
+		}
+	}
+}
+
+// unpadded returns the ids of a row and where they begin.
+func (f fixture) unpadded(prefix string, r int) (ids []int32, from int) {
+	in, mask := f.expected[prefix+"input_ids"], f.expected[prefix+"attention_mask"]
+	length := in.shape[1]
+	row := in.ints[r*length : (r+1)*length]
+	if mask.ints == nil {
+		return row, 0
+	}
+	m := mask.ints[r*length : (r+1)*length]
+	for m[from] == 0 {
+		from++
+	}
+	to := length
+	for m[to-1] == 0 {
+		to--
+	}
+	return row[from:to], from
+}
+
+func (f fixture) checkTrace(t *testing.T, prefix string, r, from, n int, trace *nn.Trace) {
+	layers := 0
+	for name, want := range f.expected {
+		rest, ok := strings.CutPrefix(name, prefix)
+		var l int
+		switch {
+		case !ok:
+		case scan(rest, "hidden_states.%d", &l):
+			layers++
+			if l >= len(trace.Hidden) {
+				t.Fatalf("%s: %d hidden states", name, len(trace.Hidden))
+			}
+			h := f.m.Hidden
+			for i := range n {
+				close32(t, fmt.Sprintf("%s[%d,%d]", name, r, from+i), trace.Hidden[l][i*h:(i+1)*h], want.row(r, from+i), 1e-4, 1e-4)
+			}
+		case scan(rest, "attentions.%d", &l):
+			for head := range f.m.Heads {
+				for i := range n {
+					got := trace.Attentions[l][(head*n+i)*n : (head*n+i+1)*n]
+					close32(t, fmt.Sprintf("%s[%d,%d,%d]", name, r, head, from+i), got, want.row(r, head, from+i)[from:from+n], 1e-5, 1e-4)
+				}
+			}
+		}
+	}
+	if prefix == "" && layers != f.m.Layers+1 {
+		t.Fatalf("%d expected hidden states of %d layers", layers, f.m.Layers)
+	}
+}
+
+func scan(name, format string, n *int) bool {
+	_, err := fmt.Sscanf(name, format, n)
+	return err == nil && fmt.Sprintf(format, *n) == name
+}
+
+// checkChunks demands the same bits however a sequence is cut.
+func (f fixture) checkChunks(t *testing.T, e *Evaluator, ids []int32) {
+	var whole [][]float32
+	collect := func(into *[][]float32) func(int, []float32) error {
+		return func(_ int, l []float32) error { *into = append(*into, append([]float32(nil), l...)); return nil }
+	}
+	if err := e.Logits(ids, nil, nil, collect(&whole)); err != nil {
+		t.Fatal(err)
+	}
+	for _, chunk := range []int{1, 5, 16} {
+		c := *e
+		c.Chunk = chunk
+		var parts [][]float32
+		if err := c.Logits(ids, nil, nil, collect(&parts)); err != nil {
+			t.Fatal(err)
+		}
+		for i := range whole {
+			close32(t, fmt.Sprintf("chunks of %d: logits[%d]", chunk, i), parts[i], whole[i], 0, 0)
+		}
+	}
+}

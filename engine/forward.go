@@ -1,0 +1,135 @@
+// Package engine generates text with many requests at once: batching, pages of
+// keys and values, samplers, beams. It speaks ids only.
+package engine
+
+import (
+	"errors"
+	"fmt"
+
+	"wenmo/model"
+	"wenmo/nn"
+	"wenmo/tensor"
+)
+
+// Evaluator runs a model over whole sequences and hands out what it computes
+// for each position. It is used by one goroutine at a time.
+type Evaluator struct {
+	Model *model.Model
+	Graph *tensor.Graph
+	Chunk int  // tokens of a pass; 0: the whole sequence at once
+	BF16  bool // keys and values in bfloat16
+
+	pages []int32
+}
+
+// Logits calls f with the logits of each position of ids, in order; they are
+// valid during the call. trace, if not nil, collects hidden states and
+// attentions and makes the sequence one pass.
+func (e *Evaluator) Logits(ids, typeIDs []int32, trace *nn.Trace, f func(pos int, logits []float32) error) error {
+	return e.run(ids, typeIDs, trace, func(from int, hidden *tensor.Tensor, b *nn.Batch) error {
+		// Wide vocabularies: few rows of logits at a time.
+		const rows = 64
+		for r := 0; r < hidden.Rows; r += rows {
+			part := e.Graph.RowRange(hidden, r, min(rows, hidden.Rows-r))
+			logits := e.Model.Logits(e.Graph, part)
+			if logits == nil {
+				return fmt.Errorf("%s has no language-model head", e.Model.Architecture)
+			}
+			for i := range logits.Rows {
+				if err := f(from+r+i, logits.Row(i)); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+}
+
+// Hidden returns a copy of the final hidden states, [tokens][hidden], and the
+// pooled output where the architecture has one.
+func (e *Evaluator) Hidden(ids, typeIDs []int32, trace *nn.Trace) (hidden [][]float32, pooled []float32, err error) {
+	err = e.run(ids, typeIDs, trace, func(_ int, h *tensor.Tensor, b *nn.Batch) error {
+		for i := range h.Rows {
+			hidden = append(hidden, append([]float32(nil), h.Row(i)...))
+		}
+		if p, ok := e.Model.Pooled(e.Graph, b, h); ok {
+			pooled = append([]float32(nil), p.Row(0)...)
+		}
+		return nil
+	})
+	return hidden, pooled, err
+}
+
+func (e *Evaluator) run(ids, typeIDs []int32, trace *nn.Trace, f func(from int, hidden *tensor.Tensor, b *nn.Batch) error) (err error) {
+	if err := checkLength(e.Model, len(ids)); err != nil {
+		return err
+	}
+	shape := e.Model.KV
+	shape.BF16 = e.BF16
+	kv := tensor.NewKV(shape, pagesFor(len(ids)))
+	defer kv.Close()
+	defer recoverMemory(&err)
+	e.pages = e.pages[:0]
+	for range pagesFor(len(ids)) {
+		p, err := kv.Alloc()
+		if err != nil {
+			return err
+		}
+		e.pages = append(e.pages, p)
+	}
+	chunk := e.Chunk
+	if chunk <= 0 || e.Model.Bidirectional || trace != nil {
+		chunk = len(ids)
+	}
+	for from := 0; from < len(ids); from += chunk {
+		n := min(chunk, len(ids)-from)
+		b := &nn.Batch{
+			IDs: ids[from : from+n], Positions: positions(from, n), KV: kv, Trace: trace,
+			Spans: []tensor.Span{{Len: n, Pos: from, Total: len(ids), Pages: e.pages}},
+		}
+		if typeIDs != nil {
+			b.TypeIDs = typeIDs[from : from+n]
+		}
+		e.Graph.Reset()
+		h := e.Model.Forward(e.Graph, b)
+		if err := e.Graph.Err(); err != nil {
+			return err
+		}
+		if err := f(from, h, b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkLength(m *model.Model, n int) error {
+	if n == 0 {
+		return fmt.Errorf("no input ids")
+	}
+	if n > m.MaxLength {
+		return fmt.Errorf("%d tokens are more than the context of %d", n, m.MaxLength)
+	}
+	return nil
+}
+
+func pagesFor(tokens int) int { return (tokens + tensor.PageTokens - 1) / tensor.PageTokens }
+
+func positions(from, n int) []int32 {
+	p := make([]int32, n)
+	for i := range p {
+		p[i] = int32(from + i)
+	}
+	return p
+}
+
+// recoverMemory turns the panic of an operation that found no memory into an
+// error.
+func recoverMemory(err *error) {
+	if r := recover(); r != nil {
+		e, ok := r.(error)
+		if !ok || !errors.Is(e, tensor.ErrMemory) {
+			panic(r)
+		}
+		*err = e
+	}
+}
