@@ -131,6 +131,68 @@ func TestFixtureDecoder(t *testing.T) {
 	}, "decoder_")
 }
 
+// TestFixtureEncoder compares last_hidden_state, pooler_output, logits, hidden
+// states and attentions.
+func TestFixtureEncoder(t *testing.T) {
+	testkit.Fixtures(t, func(t *testing.T, dir string) {
+		f := openFixture(t, dir, model.F32)
+		eachPath(t, func(t *testing.T) {
+			for _, prefix := range []string{"", "left.", "right."} {
+				if _, ok := f.expected[prefix+"input_ids"]; ok {
+					f.checkEncoder(t, prefix)
+				}
+			}
+		})
+	}, "encoder_")
+}
+
+func (f fixture) checkEncoder(t *testing.T, prefix string) {
+	in := f.expected[prefix+"input_ids"]
+	types := f.expected[prefix+"token_type_ids"]
+	pool := kernel.NewPool(2)
+	defer pool.Close()
+	g := tensor.NewGraph(pool)
+	defer g.Close()
+	e := &Evaluator{Model: f.m, Graph: g}
+	compared := 0
+	for r := range in.shape[0] {
+		ids, from := f.unpadded(prefix, r)
+		var typeIDs []int32
+		if types.ints != nil {
+			typeIDs = types.ints[r*in.shape[1]+from:][:len(ids)]
+		}
+		trace := &nn.Trace{WantHidden: true, WantAttentions: true}
+		hidden, pooled, err := e.Hidden(ids, typeIDs, trace)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want, ok := f.expected[prefix+"last_hidden_state"]; ok {
+			compared++
+			for i, h := range hidden {
+				close32(t, fmt.Sprintf("%slast_hidden_state[%d,%d]", prefix, r, from+i), h, want.row(r, from+i), 1e-4, 1e-4)
+			}
+		}
+		if want, ok := f.expected[prefix+"pooler_output"]; ok {
+			compared++
+			close32(t, fmt.Sprintf("%spooler_output[%d]", prefix, r), pooled, want.row(r), 1e-4, 1e-4)
+		}
+		if want, ok := f.expected[prefix+"logits"]; ok {
+			compared++
+			err := e.Logits(ids, typeIDs, nil, func(pos int, got []float32) error {
+				close32(t, fmt.Sprintf("%slogits[%d,%d]", prefix, r, from+pos), got, want.row(r, from+pos), 1e-4, 1e-4)
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		f.checkTrace(t, prefix, r, from, len(ids), trace)
+	}
+	if compared == 0 {
+		t.Fatalf("nothing to compare for %sinput_ids", prefix)
+	}
+}
+
 // checkBatch compares logits, hidden states and attentions, row by row without
 // the padding.
 func (f fixture) checkBatch(t *testing.T, prefix string) {

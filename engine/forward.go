@@ -52,7 +52,7 @@ func (e *Evaluator) Hidden(ids, typeIDs []int32, trace *nn.Trace) (hidden [][]fl
 		for i := range h.Rows {
 			hidden = append(hidden, append([]float32(nil), h.Row(i)...))
 		}
-		if p, ok := e.Model.Pooled(e.Graph, b, h); ok {
+		if p := e.Model.Pooled(e.Graph, b, h); p != nil {
 			pooled = append([]float32(nil), p.Row(0)...)
 		}
 		return nil

@@ -5,6 +5,8 @@ type builder func(m *Model, c *Config, l *Loader)
 
 // families maps architectures to what builds them.
 var families = map[string]builder{
+	"BertForMaskedLM":     bertForMaskedLM,
+	"BertModel":           bertModel,
 	"BloomForCausalLM":    bloom,
 	"GPT2LMHeadModel":     gpt2,
 	"GPTNeoXForCausalLM":  gptNeoX,
@@ -25,6 +27,7 @@ var families = map[string]builder{
 
 // defaultArchitecture is for configs that name only a model_type.
 var defaultArchitecture = map[string]string{
+	"bert":        "BertModel",
 	"bloom":       "BloomForCausalLM",
 	"gemma":       "GemmaForCausalLM",
 	"gemma2":      "Gemma2ForCausalLM",

@@ -60,13 +60,12 @@ type Pooler interface {
 	Pooled(g *tensor.Graph, b *nn.Batch, hidden *tensor.Tensor) *tensor.Tensor
 }
 
-// Pooled returns the pooled output, or false where the architecture has none.
-func (m *Model) Pooled(g *tensor.Graph, b *nn.Batch, hidden *tensor.Tensor) (*tensor.Tensor, bool) {
-	p, ok := m.body.(Pooler)
-	if !ok {
-		return nil, false
+// Pooled returns the pooled output of each span, or nil where the model has none.
+func (m *Model) Pooled(g *tensor.Graph, b *nn.Batch, hidden *tensor.Tensor) *tensor.Tensor {
+	if p, ok := m.body.(Pooler); ok {
+		return p.Pooled(g, b, hidden)
 	}
-	return p.Pooled(g, b, hidden), true
+	return nil
 }
 
 // Load builds the model that a config describes from the weights of file.

@@ -1,0 +1,149 @@
+package model
+
+import (
+	"fmt"
+	"math"
+
+	"wenmo/nn"
+	"wenmo/tensor"
+)
+
+// bert is the body of BertModel and BertForMaskedLM (Devlin et al. 2018).
+// Reference: transformers/models/bert/modeling_bert.py.
+type bert struct {
+	words, positions, types *tensor.Table
+	embedNorm               *nn.Norm
+	layers                  []bertLayer
+	pooler                  *nn.Linear // of BertModel
+
+	// Of BertForMaskedLM:
+	transform     *nn.Linear
+	transformNorm *nn.Norm
+	act           tensor.Activation
+	decoder       *nn.Linear
+}
+
+// bertLayer norms after each part has been added (post-norm).
+type bertLayer struct {
+	attention *nn.Attention
+	norm      *nn.Norm
+	mlp       *nn.MLP
+	mlpNorm   *nn.Norm
+}
+
+func (b *bert) Forward(g *tensor.Graph, batch *nn.Batch) *tensor.Tensor {
+	x := g.Add(g.Embed(b.words, batch.IDs, 0), g.Embed(b.types, typeIDs(batch), 0))
+	x = b.embedNorm.Forward(g, g.Add(x, g.Embed(b.positions, batch.Positions, 0)))
+	for i := range b.layers {
+		l := &b.layers[i]
+		batch.Hidden(x)
+		x = l.norm.Forward(g, g.Add(l.attention.Forward(g, x, batch), x))
+		x = l.mlpNorm.Forward(g, g.Add(l.mlp.Forward(g, x), x))
+	}
+	batch.Hidden(x)
+	return batch.Select(g, x)
+}
+
+func typeIDs(b *nn.Batch) []int32 {
+	if b.TypeIDs == nil {
+		return make([]int32, len(b.IDs))
+	}
+	return b.TypeIDs
+}
+
+// Pooled returns tanh(W·h + b) of each span's first token, or nil without a
+// pooler.
+func (b *bert) Pooled(g *tensor.Graph, batch *nn.Batch, hidden *tensor.Tensor) *tensor.Tensor {
+	if b.pooler == nil {
+		return nil
+	}
+	first := make([]int32, len(batch.Spans))
+	for i, s := range batch.Spans {
+		first[i] = int32(s.Start)
+	}
+	return g.Activate(b.pooler.Forward(g, g.Gather(hidden, first)), tensor.Tanh)
+}
+
+func (b *bert) Logits(g *tensor.Graph, hidden *tensor.Tensor) *tensor.Tensor {
+	if b.decoder == nil {
+		return nil
+	}
+	x := g.Activate(b.transform.Forward(g, hidden), b.act)
+	return b.decoder.Forward(g, b.transformNorm.Forward(g, x))
+}
+
+func bertModel(m *Model, c *Config, l *Loader) {
+	p := l.Prefix("embeddings.word_embeddings.weight", "", "bert.")
+	b := buildBert(m, c, l, p)
+	if l.Has(p + "pooler.dense.weight") {
+		pooler := l.Linear([]string{p + "pooler.dense"}, []int{m.Hidden}, m.Hidden, true)
+		b.pooler = &pooler
+	}
+	l.Rest("position_ids", "cls.")
+}
+
+func bertForMaskedLM(m *Model, c *Config, l *Loader) {
+	p := l.Prefix("embeddings.word_embeddings.weight", "bert.", "")
+	b := buildBert(m, c, l, p)
+	m.MaskedLM = true
+	const head = "cls.predictions."
+	transform := l.Linear([]string{head + "transform.dense"}, []int{m.Hidden}, m.Hidden, true)
+	ln := layerNorms{l: l, eps: c.FloatOr("layer_norm_eps", 1e-12), hidden: m.Hidden}
+	b.transform, b.transformNorm = &transform, ln.norm(head+"transform.LayerNorm")
+	weight := head + "decoder.weight"
+	if !l.Has(weight) || c.BoolOr("tie_word_embeddings", true) {
+		weight = p + "embeddings.word_embeddings.weight"
+	}
+	w := l.Weight(weight, m.Vocab, m.Hidden, Layout{})
+	if weight == p+"embeddings.word_embeddings.weight" {
+		b.words = WeightTable(w)
+	}
+	b.decoder = &nn.Linear{Weights: []*tensor.Weight{w}, Bias: l.Vector(head+"bias", m.Vocab)}
+	l.Rest("position_ids", "cls.seq_relationship", head+"decoder", "pooler.")
+}
+
+func buildBert(m *Model, c *Config, l *Loader, p string) *bert {
+	m.Hidden = c.Int("hidden_size")
+	m.Layers = c.Int("num_hidden_layers")
+	m.Heads = c.Int("num_attention_heads")
+	m.Context = c.IntOr("max_position_embeddings", 512)
+	m.Bidirectional = true
+	inner := c.Int("intermediate_size")
+	c.Only("position_embedding_type", "absolute")
+	c.Only("is_decoder", false)
+	c.Only("add_cross_attention", false)
+	b := &bert{act: c.Activation("hidden_act", "gelu")}
+	m.body = b
+	dim := headDim(m, c, "num_attention_heads")
+	ln := layerNorms{l: l, eps: c.FloatOr("layer_norm_eps", 1e-12), hidden: m.Hidden}
+	types := c.IntOr("type_vocab_size", 2)
+	if c.Err() != nil {
+		return b
+	}
+	b.words = l.Table(p+"embeddings.word_embeddings.weight", m.Vocab, m.Hidden)
+	b.positions = l.Table(p+"embeddings.position_embeddings.weight", m.Context, m.Hidden)
+	b.types = l.Table(p+"embeddings.token_type_embeddings.weight", types, m.Hidden)
+	b.embedNorm = ln.norm(p + "embeddings.LayerNorm")
+	for i := range m.Layers {
+		lp := fmt.Sprintf("%sencoder.layer.%d.", p, i)
+		a := lp + "attention."
+		b.layers = append(b.layers, bertLayer{
+			attention: &nn.Attention{
+				Attention: tensor.Attention{Heads: m.Heads, KVHeads: m.Heads, Dim: dim, VDim: dim,
+					Scale: float32(1 / math.Sqrt(float64(dim)))},
+				QKV: l.Linear([]string{a + "self.query", a + "self.key", a + "self.value"},
+					[]int{m.Hidden, m.Hidden, m.Hidden}, m.Hidden, true),
+				Output: l.Linear([]string{a + "output.dense"}, []int{m.Hidden}, m.Hidden, true),
+				Layer:  i,
+			},
+			norm: ln.norm(a + "output.LayerNorm"),
+			mlp: &nn.MLP{
+				Up:   l.Linear([]string{lp + "intermediate.dense"}, []int{inner}, m.Hidden, true),
+				Down: l.Linear([]string{lp + "output.dense"}, []int{m.Hidden}, inner, true),
+				Act:  b.act,
+			},
+			mlpNorm: ln.norm(lp + "output.LayerNorm"),
+		})
+	}
+	return b
+}
