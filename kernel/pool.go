@@ -81,7 +81,11 @@ func (p *Pool) Threads() int { return p.threads }
 // not be used afterwards; a second Close does nothing.
 func (p *Pool) Close() {
 	p.region.Store(poolClosed)
-	p.wake(p.threads - 1)
+	for i := range p.workers {
+		if w := &p.workers[i]; w.rouse(p) {
+			w.wake <- struct{}{}
+		}
+	}
 	p.done.Wait()
 }
 
@@ -220,8 +224,8 @@ func (p *Pool) await(w *worker, last uint64) uint64 {
 // park sleeps until the worker is woken, unless a region opened meanwhile: the
 // caller opens it first and looks for sleepers then.
 func (w *worker) park(p *Pool, last uint64) {
-	w.asleep.Store(true)
 	p.asleep.Add(1)
+	w.asleep.Store(true)
 	if r := p.region.Load(); r&1 != 0 && r != last && w.rouse(p) {
 		return
 	}

@@ -57,8 +57,7 @@ func LogSoftmaxBackward(dx, dy, y []float32) {
 func TileSoftmax(s []float32) (m, l float32) {
 	m = Max(s)
 	if m == -inf32 {
-		clear(s)
-		return m, 0
+		return m, expSum(s, s, 0) // exp(−Inf) = 0; a NaN shows in l
 	}
 	return m, expSum(s, s, m)
 }
