@@ -112,7 +112,9 @@ func checkLength(m *model.Model, n int) error {
 	return nil
 }
 
-func pagesFor(tokens int) int { return (tokens + tensor.PageTokens - 1) / tensor.PageTokens }
+const pageTokens = tensor.PageTokens
+
+func pagesFor(tokens int) int { return (tokens + pageTokens - 1) / pageTokens }
 
 func positions(from, n int) []int32 {
 	p := make([]int32, n)
