@@ -36,11 +36,6 @@ type (
 	}
 )
 
-// pattern is a string to be taken literally, or a regular expression.
-type pattern struct {
-	String, Regex string // one of the two
-}
-
 // Pre-tokenizers.
 
 type (
