@@ -52,19 +52,34 @@ func RoundBF16(dst []uint16, src []float32) {
 // acc = step(w[2i], x[2i], step(w[2i+1], x[2i+1], acc)), with step as in
 // bf16Step.
 func MatMulBF16(dst []float32, ldd int, x []uint16, ldx, m int, w []uint16, k, n, p0, p1 int, acc bool) {
-	kp := pairs(k)
-	for p := p0; p < p1; p++ {
-		panel := w[p*kp*bf16Row:][:kp*bf16Row]
-		width := min(panelWidth, n-p*panelWidth)
-		for r := range m {
-			out := dst[r*ldd+p*panelWidth:][:width]
-			dotBF16(out, x[r*ldx:][:2*kp], panel, acc)
+	if m == 0 || p0 >= p1 {
+		return
+	}
+	steps := pairs(k)
+	checkProduct(dst, ldd, x, ldx, m, 2*steps, n, p1)
+	w = w[:p1*steps*bf16Row]
+	bf16Plan().tiles(m, steps, n, p0, p1, acc, func(b block) {
+		bf16Tile(&tile[uint16]{
+			dst: dst[b.row*ldd+b.p*panelWidth:], ldd: ldd,
+			x: x[b.row*ldx+2*b.k:], ldx: ldx,
+			w: w[(b.p*steps+b.k)*bf16Row:], step: steps * bf16Row,
+			k: b.run, rows: b.rows, panels: b.panels, width: b.width, acc: b.acc,
+		})
+	})
+}
+
+// bf16TilePortable is the definition of a tile.
+func bf16TilePortable(t *tile[uint16]) {
+	for p := range t.panels {
+		for r := range t.rows {
+			out := t.dst[r*t.ldd+p*panelWidth:][:t.width]
+			bf16Chains(out, t.x[r*t.ldx:][:2*t.k], t.w[p*t.step:][:t.k*bf16Row], t.acc)
 		}
 	}
 }
 
-// dotBF16 is the portable product of one row with one panel.
-func dotBF16(out []float32, x, panel []uint16, acc bool) {
+// bf16Chains multiplies one row with one panel.
+func bf16Chains(out []float32, x, panel []uint16, acc bool) {
 	var a [panelWidth]float32
 	if acc {
 		copy(a[:], out)

@@ -15,14 +15,17 @@ type tile[T float32 | uint16] struct {
 	panels int
 	width  int // outputs of a panel; below 16 only where panels is 1
 	acc    bool
+
+	wide []float32 // for bfloat16 on AVX2: x as float32, rows of 2k
 }
 
 // tilePlan is how a path cuts a product into tiles.
 type tilePlan struct {
-	rows int // the most rows of a tile
+	rows   int // the most rows of a tile
+	stream int // products of up to so many rows read a panel once, in one run of k
 
-	// Where panels are read more than once: the longest run of k, and how many
-	// panels over it stay in the second-level cache while all rows pass.
+	// Otherwise: the longest run of k, and how many panels over it stay in the
+	// second-level cache while all rows pass.
 	run, panels int
 }
 
@@ -65,7 +68,7 @@ func (plan *tilePlan) tiles(m, k, n, p0, p1 int, acc bool, do func(b block)) {
 
 // blocking returns the longest run of k and the number of panels in a group.
 func (plan *tilePlan) blocking(m, k int) (run, group int) {
-	if m <= plan.rows {
+	if m <= plan.stream {
 		run = max(1, min(k, streamRows))
 		return run, max(1, streamRows/run)
 	}

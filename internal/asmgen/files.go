@@ -5,5 +5,7 @@ func Files() []*File {
 	return []*File{
 		F32AVX2(),
 		F32AVX512(),
+		BF16AVX2(),
+		BF16AVX512(),
 	}
 }

@@ -16,6 +16,7 @@ const (
 	TilePanels = 112
 	TileWidth  = 120 // outputs of a panel, below 16 only for a single one
 	TileAcc    = 128 // byte; 1: chains go on from what dst holds
+	TileWide   = 136 // slice: bfloat16 activations as float32, row after row
 )
 
 const panelRow = 64 // bytes
@@ -67,6 +68,7 @@ type tileKernel struct {
 	*isa
 	shift int // log2 of the bytes of an element
 	loop  func(t *tileKernel, rows, panels int)
+	wide  func(rows int) bool // whether so many rows take TileWide for TileX
 }
 
 func (t *tileKernel) maxRows() int { return len(t.shape) }
@@ -168,7 +170,13 @@ func (t *tileKernel) rowBlock(rows int, done Label) {
 
 // block computes rows × panels outputs.
 func (t *tileKernel) block(rows, panels int) {
-	t.Op("MOVQ", t.field(TileX), tileX[0])
+	if t.isWide(rows) {
+		t.Op("MOVQ", t.field(TileWide), tileX[0])
+		t.Op("MOVQ", t.field(TileK), tileLdx)
+		t.Op("SHLQ", Imm(3), tileLdx)
+	} else {
+		t.Op("MOVQ", t.field(TileX), tileX[0])
+	}
 	for i := 1; 3*i < rows; i++ {
 		if i == 1 {
 			t.Op("LEAQ", Indexed(tileLdx, tileLdx, 2, 0), tileTmp)
@@ -187,14 +195,20 @@ func (t *tileKernel) block(rows, panels int) {
 	t.finish(rows, panels)
 }
 
-// A row of a panel takes four bytes of activations in every type: one float32,
-// a pair of bfloat16.
+// A row of a panel takes four bytes of activations in every type, one float32
+// or a pair of bfloat16; eight where the pair has been widened.
 const xStep = 4
+
+func (t *tileKernel) isWide(rows int) bool { return t.wide != nil && t.wide(rows) }
 
 // kLoop repeats step, which gets the number of the step within an unrolled
 // round, over the k steps of a block, several in a round while there are so
 // many.
 func (t *tileKernel) kLoop(rows, panels int, step func(u int)) {
+	xStep := xStep
+	if t.isWide(rows) {
+		xStep *= 2
+	}
 	end := t.NewLabel("end")
 	for _, unroll := range []int{4, 1} {
 		next, again := t.NewLabel("tail"), t.NewLabel("loop")
