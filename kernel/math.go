@@ -17,13 +17,14 @@ const (
 	ln2Hi = 0.693145751953125
 	ln2Lo = 1.42860677e-06
 
-	expMax = 88.72283   // above this exp(x) is +Inf
-	expMin = -103.97208 // below this exp(x) is 0
+	// Outside these eˣ has become 0 and +Inf.
+	expMin = -87.6
+	expMax = 89
 
-	// Adding roundMagic = 1.5·2²³ rounds to an integer, nearest even, which
-	// then stands in the low bits of the sum.
-	roundMagic     = 0x1.8p23
-	roundMagicBits = 0x4b400000
+	// Adding roundMagic = 1.5·2²³ + 126 rounds to an integer n, nearest even,
+	// and leaves n + 126 in the low bits of the sum: shifted to the place of
+	// the exponent these are 2ⁿ⁻¹, or 0 for n = −126.
+	roundMagic = 0x1.8p23 + 126
 
 	// (eʳ − 1 − r)/r² for |r| ≤ ln 2 / 2; error 3e-9 relative to eʳ.
 	expC2 = 0.49999994
@@ -33,36 +34,37 @@ const (
 	expC6 = 0.00138380029
 )
 
-// Exp32 returns eˣ within 2 units in the last place, subnormal results
-// included.
+// Exp32 returns eˣ within one unit in the last place; results below 2^−125.5
+// are 0.
 func Exp32(x float32) float32 {
-	if x > expMax {
-		return inf32
-	}
-	if x < expMin {
-		return 0
-	}
-	n, q := expReduce(x)
-	// Two factors, because 2ⁿ alone may lie outside the range of float32.
-	h := n >> 1
-	return float32(float32(1+q)*pow2(h)) * pow2(n-h)
+	half, q := expReduce(clamp(x, expMin, expMax))
+	y := 1 + q
+	return (y + y) * half
 }
 
-// expReduce returns n and q with eˣ = 2ⁿ(1 + q), |q| < 0.42.
-func expReduce(x float32) (n int32, q float32) {
+// expReduce returns half = 2ⁿ⁻¹ and q with eˣ = 2ⁿ(1 + q), |q| < 0.42.
+func expReduce(x float32) (half, q float32) {
 	t := float32(x*log2E) + roundMagic
-	n = int32(math.Float32bits(t)) - roundMagicBits
-	k := t - roundMagic
-	r := (x - float32(k*ln2Hi)) - float32(k*ln2Lo)
+	half = math.Float32frombits(math.Float32bits(t) << 23)
+	n := t - roundMagic
+	r := (x - float32(n*ln2Hi)) - float32(n*ln2Lo)
 	p := float32(r*expC6) + expC5
 	p = float32(r*p) + expC4
 	p = float32(r*p) + expC3
 	p = float32(r*p) + expC2
-	return n, float32(float32(r*r)*p) + r
+	return half, float32(float32(r*r)*p) + r
 }
 
-// pow2 returns 2ⁿ for −127 < n < 128.
-func pow2(n int32) float32 { return math.Float32frombits(uint32(n+127) << 23) }
+// clamp returns x limited to [lo, hi]; NaN stays.
+func clamp(x, lo, hi float32) float32 {
+	if x > hi {
+		x = hi
+	}
+	if x < lo {
+		x = lo
+	}
+	return x
+}
 
 // Sigmoid32 returns 1/(1 + e⁻ˣ).
 func Sigmoid32(x float32) float32 { return 1 / (1 + Exp32(-x)) }
@@ -73,12 +75,8 @@ const tanhMax = 10
 // Tanh32 returns tanh x, accurate to a few units in the last place near zero
 // too: with e⁻²ˣ − 1 = 2ⁿq + (2ⁿ − 1) = m, tanh x is −m/(2 + m).
 func Tanh32(x float32) float32 {
-	a := abs32(x)
-	if a > tanhMax {
-		a = tanhMax
-	}
-	n, q := expReduce(-2 * a)
-	s := pow2(n)
+	half, q := expReduce(clamp(-2*abs32(x), -2*tanhMax, 0))
+	s := half + half
 	m := float32(s*q) + (s - 1)
 	return copySign32(m/(2+m), x)
 }
