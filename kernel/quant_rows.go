@@ -5,14 +5,14 @@ import "math"
 // QRows holds M rows of K activations as signed bytes, in blocks of 32 with a
 // scale each; K counts as padded to a multiple of 32 with zeros.
 type QRows struct {
-	M, K  int
-	Q     []int8    // [M][kpad]
-	Scale []float32 // [M][kpad/32]
-	Sum   []int32   // [M][kpad/32]: the sum of the 32 numbers of a block
-	Half  []int32   // [M][kpad/32]: of its first sixteen
+	M, K   int
+	Q      []int8     // [M][kpad]
+	Scale  []float32  // [M][kpad/32]
+	Sum    []int32    // [M][kpad/32]: the sum of the 32 numbers of a block
+	Halves [][2]int16 // [M][kpad/32]: the sums of its first and its last sixteen
 }
 
-// QRowSizes returns the lengths of Q, and of Scale, Sum and Half, for m rows
+// QRowSizes returns the lengths of Q, and of Scale, Sum and Halves, for m rows
 // of k.
 func QRowSizes(m, k int) (q, blocks int) {
 	b := (k + qBlock - 1) / qBlock
@@ -24,7 +24,7 @@ func MakeQRows(m, k int) QRows {
 	q, blocks := QRowSizes(m, k)
 	return QRows{
 		M: m, K: k, Q: make([]int8, q),
-		Scale: make([]float32, blocks), Sum: make([]int32, blocks), Half: make([]int32, blocks),
+		Scale: make([]float32, blocks), Sum: make([]int32, blocks), Halves: make([][2]int16, blocks),
 	}
 }
 
@@ -56,15 +56,13 @@ func quantizeBlock(dst *QRows, at int, x []float32) {
 	}
 	q := dst.Q[at*qBlock:][:qBlock]
 	clear(q)
-	var sum, half int32
+	var halves [2]int16
 	for i, v := range x {
 		q[i] = quantized(float32(v * inv))
-		sum += int32(q[i])
-		if i < qBlock/2 {
-			half = sum
-		}
+		halves[i/(qBlock/2)] += int16(q[i])
 	}
-	dst.Scale[at], dst.Sum[at], dst.Half[at] = scale, sum, half
+	dst.Scale[at], dst.Halves[at] = scale, halves
+	dst.Sum[at] = int32(halves[0]) + int32(halves[1])
 }
 
 // quantized rounds to even within ±127. What is not a number becomes 0 (it
@@ -103,7 +101,7 @@ func dotQ(out []float32, x *QRows, row int, w *QPanels, p int) {
 		for b := range blocks {
 			at := row*blocks + b
 			u.gather(w, p, b, j)
-			acc = u.step(w.Type, acc, x.Scale[at], x.Sum[at], x.Half[at], x.Q[at*qBlock:][:qBlock])
+			acc = u.step(w.Type, acc, x.Scale[at], x.Halves[at], x.Q[at*qBlock:][:qBlock])
 		}
 		out[j] = acc
 	}
@@ -111,15 +109,16 @@ func dotQ(out []float32, x *QRows, row int, w *QPanels, p int) {
 
 // step continues a chain with the 32 weights of u and a block of activations.
 // All integer sums are below 2²⁴, so that they are exact as float32.
-func (u *quantUnit) step(t QuantType, acc, scale float32, sum, half int32, q []int8) float32 {
+func (u *quantUnit) step(t QuantType, acc, scale float32, halves [2]int16, q []int8) float32 {
 	var first, last int32 // over the two halves of the block
 	for i := range qBlock / 2 {
 		first += int32(u.w[i]) * int32(q[i])
 		last += int32(u.w[i+qBlock/2]) * int32(q[i+qBlock/2])
 	}
 	offset := quantFormats[t].offset
-	first -= offset * half
-	last -= offset * (sum - half)
+	sum := int32(halves[0]) + int32(halves[1])
+	first -= offset * int32(halves[0])
+	last -= offset * int32(halves[1])
 	d := float32(scale * fromF16(u.d))
 	switch t {
 	case Q4_1, Q5_1:
