@@ -161,6 +161,7 @@ func TestStoreCopy(t *testing.T) {
 }
 
 func TestListAndRemove(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	c := &Client{CacheDir: filepath.Join(dir, "none")}
 	if entries, err := c.List(); entries != nil || err != nil {

@@ -102,6 +102,7 @@ func fill(name string) {
 // Without room for the small things around the files (directories, links) the
 // error is the same.
 func TestPullNoInodes(t *testing.T) {
+	t.Parallel()
 	s := serve(t, modelFiles(5000))
 	for n := 1; n < 30; n++ {
 		c := client(t, s)
