@@ -39,6 +39,7 @@ type Loader struct {
 	pool  *kernel.Pool
 	taken map[string]bool
 	bytes int
+	bf16  bool // some weight is in bfloat16
 	err   error
 }
 
@@ -182,6 +183,7 @@ func (l *Loader) Weight(name string, out, in int, layout Layout) *tensor.Weight 
 	}
 	t.Release()
 	l.bytes += p.w.Bytes()
+	l.bf16 = l.bf16 || p.w.DType == tensor.BF16
 	return p.w
 }
 

@@ -24,6 +24,7 @@ type Model struct {
 	KV                           tensor.KVShape
 	Bidirectional                bool // an encoder: every token sees every other
 	MaskedLM                     bool // logits are for the token at the place itself
+	BF16                         bool // weights take part in products as bfloat16
 	WeightBytes                  int
 
 	// FrequencySet tells for which lengths of a sequence what was computed for a
@@ -88,6 +89,7 @@ func Load(c *Config, file *checkpoint.File, dtype DType, pool *kernel.Pool) (*Mo
 	if err := l.Err(); err != nil {
 		return nil, err
 	}
+	m.BF16 = l.bf16
 	m.MaxLength = max(m.MaxLength, m.Context)
 	m.WeightBytes = l.Bytes()
 	return m, nil

@@ -1,0 +1,108 @@
+// Package archtest holds which package may import which, and fails on any
+// other arrow.
+package archtest
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"wenmo/internal/testkit"
+)
+
+// allowed lists, for each package, the packages of the house that its code may
+// import; all may import internal/mmap, internal/progress and the like.
+// "wenmo" is the root: the waist. Above it only the root, chat and tokenizer
+// are seen.
+var allowed = map[string][]string{
+	"kernel":     {},
+	"tokenizer":  {},
+	"chat":       {},
+	"hub":        {},
+	"tensor":     {"kernel"},
+	"nn":         {"tensor", "kernel"},
+	"checkpoint": {"tensor", "kernel"},
+	"model":      {"nn", "checkpoint", "tensor", "kernel"},
+	"engine":     {"model", "nn", "tensor", "kernel"},
+	"wenmo":      {"engine", "model", "nn", "tensor", "kernel", "checkpoint", "tokenizer", "chat", "hub"},
+	"bench":      {"wenmo", "engine", "model", "nn", "tensor", "kernel", "checkpoint", "tokenizer", "chat"},
+	"cmd/wenmo":  {"wenmo", "bench", "chat", "tokenizer"},
+}
+
+func TestImports(t *testing.T) {
+	for pkg, imports := range houseImports(t) {
+		may, known := allowed[pkg]
+		if !known && !strings.HasPrefix(pkg, "internal/") && !strings.HasPrefix(pkg, "examples/") {
+			t.Errorf("package %s is not in the list", pkg)
+		}
+		for _, imp := range imports {
+			switch {
+			case strings.HasPrefix(imp, "internal/"):
+			case strings.HasPrefix(pkg, "internal/"):
+				t.Errorf("%s imports %s: internal packages import only internal ones", pkg, imp)
+			case strings.HasPrefix(pkg, "examples/"):
+				if imp != "wenmo" && imp != "chat" && imp != "tokenizer" {
+					t.Errorf("%s imports %s: examples use the public API", pkg, imp)
+				}
+			case !slices.Contains(may, imp):
+				t.Errorf("%s imports %s: that arrow is not in the list", pkg, imp)
+			}
+		}
+	}
+}
+
+// houseImports returns the packages of the house that each of them imports
+// outside of tests.
+func houseImports(t *testing.T) map[string][]string {
+	t.Helper()
+	out := map[string][]string{}
+	root := testkit.Root()
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() {
+			if name := d.Name(); path != root && (strings.HasPrefix(name, ".") || name == "testdata") {
+				return filepath.SkipDir
+			}
+			return nil
+		}
+		if !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return nil
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(root, filepath.Dir(path))
+		if err != nil {
+			return err
+		}
+		pkg := filepath.ToSlash(rel)
+		if pkg == "." {
+			pkg = "wenmo"
+		}
+		out[pkg] = append(out[pkg], nil...)
+		for _, spec := range f.Imports {
+			imp, err := strconv.Unquote(spec.Path.Value)
+			if err != nil {
+				return err
+			}
+			if imp == "wenmo" {
+				out[pkg] = append(out[pkg], imp)
+			} else if rest, ok := strings.CutPrefix(imp, "wenmo/"); ok {
+				out[pkg] = append(out[pkg], rest)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}

@@ -1,0 +1,134 @@
+package wenmo
+
+import (
+	"context"
+	"errors"
+	"math"
+
+	"wenmo/engine"
+	"wenmo/nn"
+	"wenmo/tensor"
+)
+
+// Logits calls f with the logits of each position of ids, in order: row i says
+// what follows ids[:i+1] (for a masked language model, what stands at i). The
+// slice is f's to keep only during the call. typeIDs are BERT's segments, or nil.
+func (m *Model) Logits(ctx context.Context, ids, typeIDs []int32, f func(pos int, logits []float32) error) error {
+	return m.evaluate(func(e *engine.Evaluator) error {
+		return e.Logits(ids, typeIDs, nil, func(pos int, row []float32) error {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			return f(pos, row)
+		})
+	})
+}
+
+// HiddenStates returns, for each layer, the hidden states of ids
+// [tokens][hidden]: first the embedding's output, last the final norm's.
+func (m *Model) HiddenStates(ctx context.Context, ids, typeIDs []int32) ([][][]float32, error) {
+	trace := &nn.Trace{WantHidden: true}
+	if err := m.trace(ctx, ids, typeIDs, trace); err != nil {
+		return nil, err
+	}
+	out := make([][][]float32, len(trace.Hidden))
+	for l, flat := range trace.Hidden {
+		out[l] = rows(flat, m.m.Hidden)
+	}
+	return out, nil
+}
+
+// Attentions returns, for each layer and head, where each token of ids looks:
+// [layers][heads][queries][keys], every row of keys summing to one.
+func (m *Model) Attentions(ctx context.Context, ids, typeIDs []int32) ([][][][]float32, error) {
+	trace := &nn.Trace{WantAttentions: true}
+	if err := m.trace(ctx, ids, typeIDs, trace); err != nil {
+		return nil, err
+	}
+	out := make([][][][]float32, len(trace.Attentions))
+	for l, flat := range trace.Attentions {
+		for _, head := range rows(flat, len(ids)*len(ids)) {
+			out[l] = append(out[l], rows(head, len(ids)))
+		}
+	}
+	return out, nil
+}
+
+// Hidden returns the final hidden states of ids, [tokens][hidden], and the
+// pooled output of models that have one.
+func (m *Model) Hidden(ctx context.Context, ids, typeIDs []int32) (hidden [][]float32, pooled []float32, err error) {
+	err = m.evaluate(func(e *engine.Evaluator) error {
+		hidden, pooled, err = e.Hidden(ids, typeIDs, nil)
+		return err
+	})
+	return hidden, pooled, errors.Join(err, ctx.Err())
+}
+
+func (m *Model) trace(ctx context.Context, ids, typeIDs []int32, trace *nn.Trace) error {
+	err := m.evaluate(func(e *engine.Evaluator) error {
+		_, _, err := e.Hidden(ids, typeIDs, trace)
+		return err
+	})
+	return errors.Join(err, ctx.Err())
+}
+
+func rows(flat []float32, n int) [][]float32 {
+	var out [][]float32
+	for i := 0; i+n <= len(flat); i += n {
+		out = append(out, flat[i:i+n:i+n])
+	}
+	return out
+}
+
+// evaluate runs f with the model's evaluator, alone.
+func (m *Model) evaluate(f func(e *engine.Evaluator) error) error {
+	if err := m.enter(); err != nil {
+		return err
+	}
+	defer m.leave()
+	m.work.Lock()
+	defer m.work.Unlock()
+	if m.graph == nil {
+		m.graph = tensor.NewGraph(m.pool)
+	}
+	chunk := m.opt.PrefillChunk
+	if chunk <= 0 {
+		chunk = engine.DefaultChunk
+	}
+	return f(&engine.Evaluator{Model: m.m, Graph: m.graph, Chunk: chunk, BF16: m.bf16})
+}
+
+// Score is how likely a model finds a text.
+type Score struct {
+	Tokens   int     // predicted
+	LogProb  float64 // sum of their natural log-probabilities
+	LogProbs []float32
+}
+
+// Score returns the log-probabilities of ids[1:], each given those before it.
+func (m *Model) Score(ctx context.Context, ids []int32) (Score, error) {
+	var s Score
+	err := m.Logits(ctx, ids, nil, func(pos int, logits []float32) error {
+		if pos+1 < len(ids) {
+			l := logProb(logits, ids[pos+1])
+			s.Tokens++
+			s.LogProb += l
+			s.LogProbs = append(s.LogProbs, float32(l))
+		}
+		return nil
+	})
+	return s, err
+}
+
+// logProb is the log-softmax of logits at id, in float64.
+func logProb(logits []float32, id int32) float64 {
+	top := math.Inf(-1)
+	for _, l := range logits {
+		top = max(top, float64(l))
+	}
+	sum := 0.0
+	for _, l := range logits {
+		sum += math.Exp(float64(l) - top)
+	}
+	return float64(logits[id]) - top - math.Log(sum)
+}

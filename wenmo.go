@@ -1,0 +1,339 @@
+// Package wenmo opens, runs and serves Transformer language models: Hugging
+// Face directories and GGUF files, exactly as their reference implementations
+// compute them, on the CPU, in Go alone.
+//
+//	m, err := wenmo.Open(ctx, "gpt2", wenmo.Options{Pull: true})
+//	ids := m.Tokenizer().Encode("The quick brown fox jumps over the lazy dog", true)
+//	p := m.Params()
+//	p.MaxLength = 50
+//	output, err := m.Generate(ctx, ids, p)
+//	fmt.Println(m.Tokenizer().Decode(output, true))
+//
+// A Model is opened once and is safe for concurrent use. An Engine computes
+// many requests at once. The packages below (kernel, tensor, nn, model, …) may
+// change between versions; this one, tokenizer's and chat's data types are the
+// promise.
+package wenmo
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+
+	"wenmo/chat"
+	"wenmo/checkpoint"
+	"wenmo/engine"
+	"wenmo/hub"
+	"wenmo/kernel"
+	"wenmo/model"
+	"wenmo/tensor"
+	"wenmo/tokenizer"
+)
+
+// Options say how to open a model. The zero value opens it as it is stored.
+type Options struct {
+	// DType is the type of products: "auto" (as stored; float16 is widened),
+	// "f32", "bf16", "q8_0" or "q4_0".
+	DType string
+	// KV is the type of keys and values: "f32" or "bf16"; "" follows the products.
+	KV string
+	// Threads is the number of threads; 0: the physical cores.
+	Threads int
+	// PrefillChunk is how many tokens of a prompt are computed in a pass; 0: 512.
+	PrefillChunk int
+	// Pull lets Open download a model that is not there.
+	Pull bool
+	// Progress is told of a download.
+	Progress func(PullProgress)
+}
+
+// PullProgress tells how far a download is.
+type PullProgress = hub.Progress
+
+// Model is an opened model. It is safe for concurrent use.
+type Model struct {
+	m        *model.Model
+	file     *checkpoint.File
+	pool     *kernel.Pool
+	work     sync.Mutex // held while the pool works
+	opt      Options
+	bf16     bool // keys and values
+	tok      *tokenizer.Tokenizer
+	tokErr   error
+	tokens   tokenizer.Config
+	template *chat.Template
+	tmplErr  error
+	params   Params
+
+	mu     sync.Mutex
+	graph  *tensor.Graph // of Logits and its like
+	engine *Engine       // of Generate and its like
+	users  sync.WaitGroup
+	closed bool
+}
+
+// ErrClosed is the error of a model or engine used after Close.
+var ErrClosed = engine.ErrClosed
+
+// Open opens a model: a Hugging Face directory, a .gguf file, or a name of the
+// hub ("gpt2", "org/name", "org/name@revision") that is in the cache or, with
+// Options.Pull, is downloaded.
+func Open(ctx context.Context, name string, opt Options) (*Model, error) {
+	if err := kernel.Err(); err != nil {
+		return nil, err
+	}
+	dtype, err := model.ParseDType(orDefault(opt.DType, "auto"))
+	if err != nil {
+		return nil, err
+	}
+	if opt.KV != "" && opt.KV != "f32" && opt.KV != "bf16" {
+		return nil, fmt.Errorf("kv type %q is not one of f32, bf16", opt.KV)
+	}
+	path, err := locate(ctx, name, opt)
+	if err != nil {
+		return nil, err
+	}
+	if opt.Threads <= 0 {
+		opt.Threads = DefaultThreads()
+	}
+	m := &Model{opt: opt, pool: kernel.NewPool(opt.Threads)}
+	if err := m.load(path, dtype); err != nil {
+		m.pool.Close()
+		if m.file != nil {
+			m.file.Close()
+		}
+		return nil, err
+	}
+	return m, nil
+}
+
+// DefaultThreads is the number of threads that a zero Options.Threads means.
+func DefaultThreads() int { return min(runtime.GOMAXPROCS(0), physicalCores()) }
+
+func orDefault(s, def string) string {
+	if s == "" {
+		return def
+	}
+	return s
+}
+
+// locate finds the path of a model: a local one, or one in the hub's cache.
+func locate(ctx context.Context, name string, opt Options) (string, error) {
+	if name == "" {
+		return "", errors.New("no model: give a directory, a .gguf file or a name of the hub")
+	}
+	if _, err := os.Stat(name); err == nil {
+		return name, nil
+	} else if looksLocal(name) {
+		return "", fmt.Errorf("model %s: %w", name, err)
+	}
+	c, err := hub.NewClientFromEnv()
+	if err != nil {
+		return "", err
+	}
+	if path, ok, err := c.Find(name); err != nil || ok {
+		return path, err
+	}
+	if !opt.Pull {
+		return "", fmt.Errorf("model %s: neither a file here nor in the cache %s; get it with wenmo pull %s", name, c.CacheDir, name)
+	}
+	return c.Pull(ctx, name, hub.Options{Progress: opt.Progress})
+}
+
+// looksLocal says that a name can only be meant as a path.
+func looksLocal(name string) bool {
+	return filepath.IsAbs(name) || strings.HasPrefix(name, ".") || strings.HasSuffix(name, ".gguf") ||
+		strings.HasSuffix(name, string(filepath.Separator)) || strings.Count(filepath.ToSlash(name), "/") > 1
+}
+
+// load reads the tokenizer while the weights are packed.
+func (m *Model) load(path string, dtype model.DType) error {
+	src, err := openSource(path)
+	if src != nil {
+		m.file = src.file
+	}
+	if err != nil {
+		return err
+	}
+	var wait sync.WaitGroup
+	wait.Go(func() { m.tok, m.tokens, m.tokErr = src.tokenizer() })
+	m.m, err = model.Load(src.config, src.file, dtype, m.pool)
+	wait.Wait()
+	if err != nil {
+		return err
+	}
+	m.params, err = src.params()
+	if err != nil {
+		return err
+	}
+	if m.tokens.ChatTemplate != "" {
+		m.template, m.tmplErr = chat.Parse(m.tokens.ChatTemplate, "chat_template")
+	}
+	m.bf16 = m.opt.KV == "bf16" || m.opt.KV == "" && m.m.BF16
+	return nil
+}
+
+// Tokenizer returns the model's tokenizer, nil where it has none (see
+// TokenizerErr).
+func (m *Model) Tokenizer() *tokenizer.Tokenizer { return m.tok }
+
+// TokenizerErr says why the model has no tokenizer.
+func (m *Model) TokenizerErr() error { return m.tokErr }
+
+// Template returns the model's chat template, or nil where it has none, with
+// the reason where it has one that cannot be used.
+func (m *Model) Template() (*chat.Template, error) { return m.template, m.tmplErr }
+
+// Config returns the values of config.json, or what a GGUF file's metadata
+// amounts to. It must not be changed.
+func (m *Model) Config() map[string]any { return m.m.Config.Raw() }
+
+// Info is what a model is.
+type Info struct {
+	Architecture string `json:"architecture"`
+	Type         string `json:"model_type"`
+	Vocab        int    `json:"vocab_size"`
+	Hidden       int    `json:"hidden_size"`
+	Layers       int    `json:"num_hidden_layers"`
+	Heads        int    `json:"num_attention_heads"`
+	Context      int    `json:"context"`
+	WeightBytes  int    `json:"weight_bytes"` // packed
+	KVBytes      int    `json:"kv_bytes_per_token"`
+	Threads      int    `json:"threads"`
+	Generates    bool   `json:"generates"`
+}
+
+// Info returns what the model is.
+func (m *Model) Info() Info {
+	shape := m.m.KV
+	shape.BF16 = m.bf16
+	return Info{
+		Architecture: m.m.Architecture, Type: m.m.Type, Vocab: m.m.Vocab, Hidden: m.m.Hidden,
+		Layers: m.m.Layers, Heads: m.m.Heads, Context: m.m.Context, WeightBytes: m.m.WeightBytes,
+		KVBytes: shape.PageBytes() / tensor.PageTokens, Threads: m.opt.Threads, Generates: !m.m.Bidirectional,
+	}
+}
+
+// Close waits for work under way and frees the model.
+func (m *Model) Close() error {
+	m.mu.Lock()
+	if m.closed {
+		m.mu.Unlock()
+		return ErrClosed
+	}
+	m.closed = true
+	e := m.engine
+	m.mu.Unlock()
+	if e != nil {
+		e.Close()
+	}
+	m.users.Wait()
+	if m.graph != nil {
+		m.graph.Close()
+	}
+	m.pool.Close()
+	return m.file.Close()
+}
+
+// enter notes a user of the model until leave.
+func (m *Model) enter() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed {
+		return ErrClosed
+	}
+	m.users.Add(1)
+	return nil
+}
+
+func (m *Model) leave() { m.users.Done() }
+
+// source is where a model's parts come from.
+type source struct {
+	path   string // directory or .gguf file
+	dir    string // "" for a .gguf file
+	file   *checkpoint.File
+	config *model.Config
+}
+
+func openSource(path string) (*source, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	s := &source{path: path}
+	if info.IsDir() {
+		s.dir = path
+	}
+	if s.file, err = checkpoint.Open(path); err != nil {
+		return s, err
+	}
+	if s.file.Format() == "gguf" {
+		s.dir = ""
+		view, config, err := checkpoint.FromGGUF(s.file)
+		if err != nil {
+			return s, err
+		}
+		s.file = view
+		s.config = model.NewConfig(config, s.file.Path())
+		return s, nil
+	}
+	if s.dir == "" {
+		s.dir = filepath.Dir(path)
+	}
+	name := filepath.Join(s.dir, "config.json")
+	data, err := os.ReadFile(name)
+	if err != nil {
+		return s, err
+	}
+	s.config, err = model.ParseConfig(data, name)
+	return s, err
+}
+
+func (s *source) tokenizer() (*tokenizer.Tokenizer, tokenizer.Config, error) {
+	if s.dir == "" {
+		meta := s.file.Metadata()
+		t, err := tokenizer.FromGGUF(meta, s.path)
+		return t, tokenizer.ConfigFromGGUF(meta), err
+	}
+	c, err := tokenizer.LoadConfig(s.dir)
+	if err != nil {
+		return nil, c, err
+	}
+	t, err := tokenizer.LoadDir(s.dir)
+	return t, c, err
+}
+
+// params returns the parameters of generation_config.json, and where it names
+// no end tokens, those of config.json.
+func (s *source) params() (Params, error) {
+	p := engine.DefaultParams()
+	if s.dir != "" {
+		name := filepath.Join(s.dir, "generation_config.json")
+		data, err := os.ReadFile(name)
+		if err == nil {
+			p, err = engine.ParseGenerationConfig(data, name)
+		}
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			return p, err
+		}
+	}
+	for _, key := range []string{"eos_token_id", "bos_token_id", "pad_token_id"} {
+		if v := s.config.Raw()[key]; v != nil && !p.Given(key) {
+			text, err := json.Marshal(v)
+			if err == nil {
+				err = p.Set(key, string(text))
+			}
+			if err != nil {
+				return p, fmt.Errorf("%s: %w", s.config.File(), err)
+			}
+		}
+	}
+	return p, nil
+}
