@@ -53,11 +53,12 @@ type continuation struct {
 	score float32
 }
 
-// NewBeams begins a search. maxLen is the greatest length, prompt included.
-func NewBeams(p *Params, prompt []int32, maxLen int) *Beams {
+// NewBeams begins a search. maxLen is the greatest length, prompt included; the
+// caller's processors come last and see log-probabilities.
+func NewBeams(p *Params, prompt []int32, maxLen int, callers ...Processor) *Beams {
 	return &Beams{
 		ctx:    Context{PromptLen: len(prompt), Seed: p.Seed},
-		chain:  p.processors(len(prompt), maxLen, nil),
+		chain:  p.processors(len(prompt), maxLen, callers),
 		ends:   p.ends(),
 		maxLen: maxLen,
 		count:  p.NumBeams,

@@ -16,12 +16,15 @@ import (
 
 // Options of an Engine. Zero values mean the defaults.
 type Options struct {
-	PrefillChunk int  // tokens of prompts in a pass; default 512
+	PrefillChunk int  // tokens of prompts in a pass; default DefaultChunk
 	CacheTokens  int  // room of the KV cache; default one sequence of the model's context
 	MaxSequences int  // that are computed at once; default 64
 	BF16         bool // keys and values in bfloat16 instead of float32
 	NoReuse      bool // do not keep prefixes for later requests
 }
+
+// DefaultChunk is how many tokens of a prompt are computed in a pass.
+const DefaultChunk = 512
 
 // Request asks for the continuation of a prompt.
 type Request struct {
@@ -108,8 +111,15 @@ func (b *jobBase) base() *jobBase { return b }
 
 // New returns an engine that runs m on pool, whose lock it takes for each step.
 func New(m *model.Model, pool *kernel.Pool, lock sync.Locker, opt Options) *Engine {
+	e := newIdle(m, pool, lock, opt)
+	go e.loop()
+	return e
+}
+
+// newIdle returns an engine whose steps somebody else calls.
+func newIdle(m *model.Model, pool *kernel.Pool, lock sync.Locker, opt Options) *Engine {
 	if opt.PrefillChunk <= 0 {
-		opt.PrefillChunk = 512
+		opt.PrefillChunk = DefaultChunk
 	}
 	if opt.CacheTokens <= 0 {
 		opt.CacheTokens = m.MaxLength
@@ -127,7 +137,6 @@ func New(m *model.Model, pool *kernel.Pool, lock sync.Locker, opt Options) *Engi
 	e.cache = newPrefixCache(e.kv)
 	e.batch.Out = make([]int32, 0, opt.MaxSequences) // nil would ask for all rows
 	e.wake = sync.NewCond(&e.mu)
-	go e.loop()
 	return e
 }
 

@@ -102,8 +102,10 @@ func massOf(d float64) uint64 {
 	if !(d > massZero) {
 		return 0
 	}
-	k := int(float64(d*perStep) - 0.5) // rounds to nearest, as d ≤ 0
-	e := exp2Table[k&(expStep-1)] * expTail(d, float64(k))
-	scale := math.Float64frombits(uint64(1023+massBits+(k>>6)) << 52)
+	const round = 3 << 51 // adding it rounds to a whole number, in the low bits
+	shifted := float64(d*perStep) + round
+	k := int32(math.Float64bits(shifted))
+	e := exp2Table[k&(expStep-1)] * expTail(d, shifted-round)
+	scale := math.Float64frombits(uint64(1023+massBits+k>>6) << 52)
 	return uint64(int64(e*scale + 0.5)) // by way of int64, which is one instruction
 }

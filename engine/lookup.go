@@ -32,7 +32,8 @@ func Lookup(dst, ids []int32, maxNgram, numTokens int) []int32 {
 // from 0 to len(draft). Each is drawn as Next would draw it, and the draft
 // holds as long as it is the same token; so the tokens are those of decoding
 // one by one, for any sampler. emit takes each token and says whether to go on.
-// accepted is how many tokens of the draft held.
+// accepted is how many tokens of the draft held. The spare capacity of ids is
+// written to.
 func (s *Sampler) Verify(w *Scratch, ids, draft []int32, row func(i int) []float32, emit func(Token) bool) (accepted int, err error) {
 	known := append(ids, draft...)
 	for i := 0; ; i++ {

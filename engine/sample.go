@@ -120,9 +120,10 @@ func argmax(x []float32) (best, nan int) {
 	best, nan = -1, -1
 	m := negInf
 	i := 0
-	for ; i+8 <= len(x); i += 8 {
-		v := (*[8]float32)(x[i:])
-		if v[0] <= m && v[1] <= m && v[2] <= m && v[3] <= m && v[4] <= m && v[5] <= m && v[6] <= m && v[7] <= m {
+	for ; i+16 <= len(x); i += 16 {
+		v := (*[16]float32)(x[i:])
+		if v[0] <= m && v[1] <= m && v[2] <= m && v[3] <= m && v[4] <= m && v[5] <= m && v[6] <= m && v[7] <= m &&
+			v[8] <= m && v[9] <= m && v[10] <= m && v[11] <= m && v[12] <= m && v[13] <= m && v[14] <= m && v[15] <= m {
 			continue
 		}
 		for j, f := range v {

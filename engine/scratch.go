@@ -87,29 +87,30 @@ func (s *Scratch) weigh(logits []float32) {
 	if !s.listed {
 		s.list(logits, negInf)
 	}
-	s.max = negInf
+	most := negInf
 	for _, id := range s.ids {
-		if l := logits[id]; l > s.max {
-			s.max = l
+		if l := logits[id]; l > most {
+			most = l
 		}
 	}
 	n := len(s.ids)
 	s.mass, s.dist = resize(s.mass, n), resize(s.dist, n)
-	s.total, s.span = 0, 0
-	for i, id := range s.ids {
+	mass, dist := s.mass, s.dist[:len(s.mass)]
+	total, span := uint64(0), float32(0)
+	for i, id := range s.ids[:len(mass)] {
 		l := logits[id]
-		d := s.max - l
-		if l == s.max { // also where both are infinite
+		d := most - l
+		if l == most { // also where both are infinite
 			d = 0
 		}
 		m := massOf(-float64(d))
-		s.mass[i], s.dist[i] = m, d
-		s.total += m
-		if d > s.span {
-			s.span = d
+		mass[i], dist[i] = m, d
+		total += m
+		if d > span {
+			span = d
 		}
 	}
-	s.span = min(s.span, maxSpan)
+	s.max, s.total, s.span = most, total, min(span, maxSpan)
 	s.weighed = true
 }
 

@@ -1,0 +1,265 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"wenmo/internal/testkit"
+	"wenmo/kernel"
+	"wenmo/model"
+)
+
+// slimModel opens a small model that is always there.
+func slimModel(t testing.TB, name string, dtype model.DType) *model.Model {
+	t.Helper()
+	tt, ok := t.(*testing.T)
+	if !ok {
+		t.Fatal("slimModel needs a *testing.T")
+	}
+	return openFixture(tt, filepath.Join(testkit.Root(), "testdata", "fixtures", name), dtype).m
+}
+
+func startEngine(t testing.TB, m *model.Model, threads int, opt Options) *Engine {
+	t.Helper()
+	pool := kernel.NewPool(threads)
+	e := New(m, pool, new(sync.Mutex), opt)
+	t.Cleanup(func() { e.Close(); pool.Close() })
+	return e
+}
+
+func testPrompt(n, salt, vocab int) []int32 {
+	ids := make([]int32, n)
+	for i := range ids {
+		ids[i] = int32((i*i*7 + i*salt + 3*salt + 5) % vocab)
+	}
+	return ids
+}
+
+func collect(t testing.TB, e *Engine, req Request) ([]int32, Event) {
+	t.Helper()
+	var ids []int32
+	var last Event
+	for ev, err := range e.Generate(t.Context(), req) {
+		if err != nil {
+			t.Error(err)
+			return nil, last
+		}
+		ids = append(ids, ev.ID)
+		last = ev
+	}
+	return ids, last
+}
+
+// requests are of all kinds: short and long, greedy and sampled, with lookup.
+func requests(vocab int) []Request {
+	var out []Request
+	for i := range 12 {
+		p := DefaultParams()
+		p.MaxNewTokens = 5 + 3*i%17
+		if i%3 == 1 {
+			p.DoSample, p.Temperature, p.Seed = true, 1.3, uint64(i)
+			p.TopK, p.TopP = 20, 0.95
+		}
+		if i%4 == 3 {
+			p.PromptLookupNumTokens = 3
+		}
+		prompt := testPrompt(1+(i*13)%40, i%5, vocab)
+		out = append(out, Request{IDs: prompt, Params: p, Tenant: fmt.Sprint(i % 2)})
+	}
+	return out
+}
+
+// The same request gives the same tokens alone and among others, for any
+// chunking, cache state and number of threads.
+func TestSameTokensWhateverRuns(t *testing.T) {
+	for _, name := range []string{"decoder_llama_mha", "decoder_mistral", "decoder_gpt2_bare_names", "decoder_mixtral"} {
+		for _, dtype := range []model.DType{model.F32, model.BF16} {
+			t.Run(fmt.Sprintf("%s/%s", name, dtype), func(t *testing.T) {
+				m := slimModel(t, name, dtype)
+				reqs := requests(m.Vocab)
+				for i := range reqs {
+					reqs[i].IDs = reqs[i].IDs[:min(len(reqs[i].IDs), m.Context/2)]
+				}
+				alone := startEngine(t, m, 1, Options{NoReuse: true, BF16: dtype == model.BF16})
+				var want [][]int32
+				for _, r := range reqs {
+					ids, _ := collect(t, alone, r)
+					want = append(want, ids)
+				}
+				for _, opt := range []Options{{PrefillChunk: 7}, {PrefillChunk: 64, MaxSequences: 3}, {}} {
+					opt.CacheTokens, opt.BF16 = 4096, dtype == model.BF16
+					e := startEngine(t, m, 3, opt)
+					for round := range 2 { // the second finds cached prefixes
+						var wait sync.WaitGroup
+						for i, r := range reqs {
+							wait.Go(func() {
+								if got, _ := collect(t, e, r); !slices.Equal(got, want[i]) {
+									t.Errorf("round %d request %d: %v, alone %v", round, i, got, want[i])
+								}
+							})
+						}
+						wait.Wait()
+					}
+				}
+			})
+		}
+	}
+}
+
+func TestPrefixReuse(t *testing.T) {
+	m := slimModel(t, "decoder_llama_mha", model.F32)
+	m.MaxLength, m.Context = 512, 512
+	e := startEngine(t, m, 2, Options{CacheTokens: 1024})
+	p := DefaultParams()
+	p.MaxNewTokens = 4
+	prompt := testPrompt(200, 1, m.Vocab)
+	first, ev := collect(t, e, Request{IDs: prompt, Params: p})
+	if ev.Reused != 0 {
+		t.Errorf("the first request reused %d tokens", ev.Reused)
+	}
+	again, ev := collect(t, e, Request{IDs: prompt, Params: p})
+	if ev.Reused != 192 {
+		t.Errorf("the second request reused %d tokens, want 192", ev.Reused)
+	}
+	if !slices.Equal(first, again) {
+		t.Errorf("%v with cached pages, %v without", again, first)
+	}
+	if _, ev = collect(t, e, Request{IDs: prompt, Params: p, Tenant: "other"}); ev.Reused != 0 {
+		t.Errorf("another tenant reused %d tokens", ev.Reused)
+	}
+	// Many different prompts push cached pages out and never fail.
+	for i := range 30 {
+		if ids, _ := collect(t, e, Request{IDs: testPrompt(300, i+2, m.Vocab), Params: p}); len(ids) != 4 {
+			t.Fatalf("prompt %d: %d tokens", i, len(ids))
+		}
+	}
+}
+
+func TestRefused(t *testing.T) {
+	m := slimModel(t, "decoder_llama_mha", model.F32)
+	e := startEngine(t, m, 1, Options{CacheTokens: 64})
+	p := DefaultParams()
+	for name, req := range map[string]Request{
+		"empty":      {Params: p},
+		"vocabulary": {IDs: []int32{int32(m.Vocab)}, Params: p},
+		"negative":   {IDs: []int32{-1}, Params: p},
+		"context":    {IDs: testPrompt(m.Context+1, 1, m.Vocab), Params: p},
+		"top_p":      {IDs: []int32{1}, Params: func() Params { q := p; q.TopP = 2; return q }()},
+	} {
+		if _, err := first(e.Generate(t.Context(), req)); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+	m.MaxLength = 1000
+	p.MaxNewTokens = 100
+	_, err := first(e.Generate(t.Context(), Request{IDs: []int32{1}, Params: p}))
+	if want := "the request needs room for 128 tokens, the KV cache holds 64"; err == nil || err.Error() != want {
+		t.Errorf("%v, want %s", err, want)
+	}
+}
+
+func first(seq func(func(Event, error) bool)) (ev Event, err error) {
+	for ev, err = range seq {
+		break
+	}
+	return ev, err
+}
+
+// Leaving the loop, or a context that ends, frees the pages; a reader that
+// sleeps stops only its own sequence.
+func TestCancelAndSlowReader(t *testing.T) {
+	m := slimModel(t, "decoder_llama_mha", model.F32)
+	m.MaxLength = 4096
+	e := startEngine(t, m, 2, Options{CacheTokens: 4096, NoReuse: true})
+	p := DefaultParams()
+	p.MaxNewTokens = 1000
+	p.EOSTokenID = nil
+	long := Request{IDs: []int32{1, 2}, Params: p}
+	if _, err := first(e.Generate(t.Context(), long)); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	n := 0
+	var err error
+	for _, err = range e.Generate(ctx, long) {
+		if n++; n == 3 {
+			cancel()
+		}
+	}
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("%v after cancelling, want %v", err, context.Canceled)
+	}
+	slow := e.Generate(t.Context(), long)
+	n = 0
+	for range slow {
+		if n++; n == 1 {
+			time.Sleep(50 * time.Millisecond) // its buffer fills up meanwhile
+			quick := p
+			quick.MaxNewTokens = 3
+			if ids, _ := collect(t, e, Request{IDs: []int32{3}, Params: quick}); len(ids) != 3 {
+				t.Errorf("%d tokens beside a slow reader", len(ids))
+			}
+		}
+	}
+	if n != 1000 {
+		t.Errorf("the slow reader got %d tokens, want 1000", n)
+	}
+	deadline := time.Now().Add(5 * time.Second)
+	for e.Stats().Running > 0 && time.Now().Before(deadline) {
+		time.Sleep(time.Millisecond)
+	}
+	if s := e.Stats(); s.Running != 0 || s.Waiting != 0 {
+		t.Errorf("still running: %+v", s)
+	}
+}
+
+func TestClosed(t *testing.T) {
+	m := slimModel(t, "decoder_llama_mha", model.F32)
+	pool := kernel.NewPool(1)
+	defer pool.Close()
+	e := New(m, pool, new(sync.Mutex), Options{})
+	e.Close()
+	if _, err := first(e.Generate(t.Context(), Request{IDs: []int32{1}, Params: DefaultParams()})); !errors.Is(err, ErrClosed) {
+		t.Errorf("%v, want %v", err, ErrClosed)
+	}
+}
+
+// A decode step takes nothing from the Go heap, penalties on.
+func TestNoAllocationsPerStep(t *testing.T) {
+	m := slimModel(t, "decoder_llama_mha", model.F32)
+	m.MaxLength = 4096
+	for _, streams := range []int{1, 16} {
+		pool := kernel.NewPool(2)
+		e := newIdle(m, pool, new(sync.Mutex), Options{CacheTokens: streams * 512, NoReuse: true})
+		p := DefaultParams()
+		p.MaxNewTokens, p.EOSTokenID = 200, nil
+		p.RepetitionPenalty, p.PresencePenalty = 1.1, 0.1
+		for i := range streams {
+			req := Request{IDs: testPrompt(5, i, m.Vocab), Params: p}
+			j, err := e.newSample(context.Background(), &req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			e.committed += j.pages
+			e.running = append(e.running, j)
+		}
+		for range 70 { // beyond the first page
+			e.step()
+		}
+		if n := testing.AllocsPerRun(50, e.step); n > 0 {
+			t.Errorf("%d streams: %v allocations a step", streams, n)
+		}
+		e.g.Close()
+		if err := e.kv.Close(); err != nil {
+			t.Fatal(err)
+		}
+		pool.Close()
+	}
+}
