@@ -1,0 +1,68 @@
+package checkpoint
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+)
+
+// draft is a file on its way to path: it is written under another name in the
+// same directory, and takes the place of what stood at path only when whole.
+type draft struct {
+	path string
+	file *os.File
+	buf  *bufio.Writer
+}
+
+// writeBuffer is the size of the writes to disk.
+const writeBuffer = 1 << 20
+
+func newDraft(path string) (*draft, error) {
+	name := fmt.Sprintf(".%s.%016x.part", filepath.Base(path), rand.Uint64())
+	file, err := os.OpenFile(filepath.Join(filepath.Dir(path), name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+	if err != nil {
+		return nil, err
+	}
+	return &draft{path: path, file: file, buf: bufio.NewWriterSize(file, writeBuffer)}, nil
+}
+
+// finish brings everything written to disk and closes the file.
+func (d *draft) finish() error {
+	return errors.Join(d.buf.Flush(), d.file.Sync(), d.file.Close())
+}
+
+// publish moves a finished draft to its path.
+func (d *draft) publish() error {
+	if err := os.Rename(d.file.Name(), d.path); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(d.path))
+}
+
+// discard removes the draft.
+func (d *draft) discard() {
+	_ = d.file.Close() // it may be closed already; it goes in any case
+	_ = os.Remove(d.file.Name())
+}
+
+// writeAtomic writes the file at path with write; if anything fails, the disk
+// being full for one, what stood there before stays and nothing else remains.
+func writeAtomic(path string, write func(io.Writer) error) error {
+	d, err := newDraft(path)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(write(d.buf), d.finish()); err != nil {
+		d.discard()
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	if err := d.publish(); err != nil {
+		d.discard()
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,15 @@
+//go:build unix
+
+package checkpoint
+
+import "os"
+
+// syncDir makes a renaming in dir last.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}

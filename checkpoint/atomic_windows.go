@@ -1,0 +1,4 @@
+package checkpoint
+
+// syncDir does nothing: Windows has no such call for directories.
+func syncDir(string) error { return nil }
