@@ -1,5 +1,7 @@
 package kernel
 
+import "math"
+
 // The activations work element by element: dst, x and the gradients have one
 // length, and dst may be x, dx may be dy. Each backward sets dx = dy·f′(x), x
 // being the forward's input. An infinite negative input of SiLU, GELU,
@@ -25,10 +27,10 @@ func dSiLU(x float32) float32 {
 // normalCDF returns Φ(x) = (1 + erf(x/√2))/2.
 func normalCDF(x float32) float32 {
 	h := float32(0.5 * erfc32(float32(abs32(x)*sqrtHalf), float32(float32(0.5*x)*x)))
-	if x > 0 {
-		return 1 - h
+	if math.Float32bits(x)&signBit != 0 {
+		return h
 	}
-	return h
+	return 1 - h
 }
 
 func gelu(x float32) float32 { return float32(x * normalCDF(x)) }
@@ -62,8 +64,8 @@ func dQuickGELU(x float32) float32 {
 // SiLU sets dst = x·sigmoid(x).
 func SiLU(dst, x []float32) {
 	x = x[:len(dst)]
-	for i, v := range x {
-		dst[i] = silu(v)
+	for i := opSiLU.run(dst, x, nil, 0, 0); i < len(dst); i++ {
+		dst[i] = silu(x[i])
 	}
 }
 
@@ -79,8 +81,8 @@ func SiLUBackward(dx, dy, x []float32) {
 // with the error function). (Hendrycks & Gimpel 2016.)
 func GELU(dst, x []float32) {
 	x = x[:len(dst)]
-	for i, v := range x {
-		dst[i] = gelu(v)
+	for i := opGELU.run(dst, x, nil, 0, 0); i < len(dst); i++ {
+		dst[i] = gelu(x[i])
 	}
 }
 
@@ -95,8 +97,8 @@ func GELUBackward(dx, dy, x []float32) {
 // GELUTanh sets dst = x/2·(1 + tanh(√(2/π)(x + 0.044715x³))).
 func GELUTanh(dst, x []float32) {
 	x = x[:len(dst)]
-	for i, v := range x {
-		dst[i] = geluTanh(v)
+	for i := opGELUTanh.run(dst, x, nil, 0, 0); i < len(dst); i++ {
+		dst[i] = geluTanh(x[i])
 	}
 }
 
@@ -189,8 +191,8 @@ func SigmoidBackward(dx, dy, x []float32) {
 // Tanh sets dst = tanh x.
 func Tanh(dst, x []float32) {
 	x = x[:len(dst)]
-	for i, v := range x {
-		dst[i] = Tanh32(v)
+	for i := opTanh.run(dst, x, nil, 0, 0); i < len(dst); i++ {
+		dst[i] = Tanh32(x[i])
 	}
 }
 
@@ -223,8 +225,8 @@ func SoftplusBackward(dx, dy, x []float32) {
 func SoftCap(dst, x []float32, cap float32) {
 	x = x[:len(dst)]
 	inv := 1 / cap
-	for i, v := range x {
-		dst[i] = cap * Tanh32(float32(v*inv))
+	for i := opSoftCap.run(dst, x, nil, cap, inv); i < len(dst); i++ {
+		dst[i] = cap * Tanh32(float32(x[i]*inv))
 	}
 }
 
@@ -241,8 +243,8 @@ func SoftCapBackward(dx, dy, x []float32, cap float32) {
 // SwiGLU sets dst = SiLU(gate)·up. (Shazeer 2020.)
 func SwiGLU(dst, gate, up []float32) {
 	gate, up = gate[:len(dst)], up[:len(dst)]
-	for i, g := range gate {
-		dst[i] = silu(g) * up[i]
+	for i := opSwiGLU.run(dst, gate, up, 0, 0); i < len(dst); i++ {
+		dst[i] = silu(gate[i]) * up[i]
 	}
 }
 
@@ -255,8 +257,8 @@ func SwiGLUBackward(dgate, dup, dy, gate, up []float32) {
 // GeGLU sets dst = GELU(gate)·up. (Shazeer 2020.)
 func GeGLU(dst, gate, up []float32) {
 	gate, up = gate[:len(dst)], up[:len(dst)]
-	for i, g := range gate {
-		dst[i] = gelu(g) * up[i]
+	for i := opGeGLU.run(dst, gate, up, 0, 0); i < len(dst); i++ {
+		dst[i] = gelu(gate[i]) * up[i]
 	}
 }
 
@@ -268,8 +270,8 @@ func GeGLUBackward(dgate, dup, dy, gate, up []float32) {
 // GeGLUTanh sets dst = GELUTanh(gate)·up.
 func GeGLUTanh(dst, gate, up []float32) {
 	gate, up = gate[:len(dst)], up[:len(dst)]
-	for i, g := range gate {
-		dst[i] = geluTanh(g) * up[i]
+	for i := opGeGLUTanh.run(dst, gate, up, 0, 0); i < len(dst); i++ {
+		dst[i] = geluTanh(gate[i]) * up[i]
 	}
 }
 

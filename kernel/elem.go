@@ -8,7 +8,7 @@ import "math"
 // Add sets dst = a + b.
 func Add(dst, a, b []float32) {
 	a, b = a[:len(dst)], b[:len(dst)]
-	for i := range dst {
+	for i := opAdd.run(dst, a, b, 0, 0); i < len(dst); i++ {
 		dst[i] = a[i] + b[i]
 	}
 }
@@ -16,7 +16,7 @@ func Add(dst, a, b []float32) {
 // Mul sets dst = a·b, element by element.
 func Mul(dst, a, b []float32) {
 	a, b = a[:len(dst)], b[:len(dst)]
-	for i := range dst {
+	for i := opMul.run(dst, a, b, 0, 0); i < len(dst); i++ {
 		dst[i] = a[i] * b[i]
 	}
 }
@@ -24,7 +24,7 @@ func Mul(dst, a, b []float32) {
 // Scale sets dst = s·a.
 func Scale(dst, a []float32, s float32) {
 	a = a[:len(dst)]
-	for i := range dst {
+	for i := opScale.run(dst, a, nil, s, 0); i < len(dst); i++ {
 		dst[i] = a[i] * s
 	}
 }
@@ -32,7 +32,7 @@ func Scale(dst, a []float32, s float32) {
 // AXPY sets dst = fma(s, x, dst).
 func AXPY(dst []float32, s float32, x []float32) {
 	x = x[:len(dst)]
-	for i := range dst {
+	for i := opAXPY.run(dst, x, nil, s, 0); i < len(dst); i++ {
 		dst[i] = fma32(s, x[i], dst[i])
 	}
 }
@@ -40,7 +40,7 @@ func AXPY(dst []float32, s float32, x []float32) {
 // MulAdd sets dst = fma(a, b, dst), element by element.
 func MulAdd(dst, a, b []float32) {
 	a, b = a[:len(dst)], b[:len(dst)]
-	for i := range dst {
+	for i := opMulAdd.run(dst, a, b, 0, 0); i < len(dst); i++ {
 		dst[i] = fma32(a[i], b[i], dst[i])
 	}
 }
@@ -62,8 +62,8 @@ func fold(l *[lanes]float32) float32 {
 // Sum returns the sum of x in sixteen lanes.
 func Sum(x []float32) float32 {
 	var l [lanes]float32
-	for i, v := range x {
-		l[i%lanes] += v
+	for i := opSum.reduce(&l, x, x, nil, 0, 0); i < len(x); i++ {
+		l[i%lanes] += x[i]
 	}
 	return fold(&l)
 }
@@ -71,8 +71,8 @@ func Sum(x []float32) float32 {
 // SumSquares returns the sum of x² in sixteen lanes of fused steps.
 func SumSquares(x []float32) float32 {
 	var l [lanes]float32
-	for i, v := range x {
-		l[i%lanes] = fma32(v, v, l[i%lanes])
+	for i := opSumSquares.reduce(&l, x, x, nil, 0, 0); i < len(x); i++ {
+		l[i%lanes] = fma32(x[i], x[i], l[i%lanes])
 	}
 	return fold(&l)
 }
@@ -81,8 +81,8 @@ func SumSquares(x []float32) float32 {
 // steps.
 func sumSquaresAround(x []float32, mean float32) float32 {
 	var l [lanes]float32
-	for i, v := range x {
-		d := v - mean
+	for i := opSumSquaresAround.reduce(&l, x, x, nil, mean, 0); i < len(x); i++ {
+		d := x[i] - mean
 		l[i%lanes] = fma32(d, d, l[i%lanes])
 	}
 	return fold(&l)
@@ -93,8 +93,8 @@ func sumSquaresAround(x []float32, mean float32) float32 {
 func Dot(a, b []float32) float32 {
 	b = b[:len(a)]
 	var l [lanes]float32
-	for i, v := range a {
-		l[i%lanes] = fma32(v, b[i], l[i%lanes])
+	for i := opDot.reduce(&l, a, a, b, 0, 0); i < len(a); i++ {
+		l[i%lanes] = fma32(a[i], b[i], l[i%lanes])
 	}
 	for i := len(a); i%lanes != 0; i++ {
 		l[i%lanes] += 0
@@ -109,9 +109,9 @@ func Max(x []float32) float32 {
 	for i := range l {
 		l[i] = -inf32
 	}
-	for i, v := range x {
-		if v > l[i%lanes] {
-			l[i%lanes] = v
+	for i := opMax.reduce(&l, x, x, nil, 0, 0); i < len(x); i++ {
+		if x[i] > l[i%lanes] {
+			l[i%lanes] = x[i]
 		}
 	}
 	for h := lanes / 2; h > 0; h /= 2 {
@@ -127,8 +127,8 @@ func Max(x []float32) float32 {
 // Exp sets dst = exp(x).
 func Exp(dst, x []float32) {
 	x = x[:len(dst)]
-	for i, v := range x {
-		dst[i] = Exp32(v)
+	for i := opExp.run(dst, x, nil, 0, 0); i < len(dst); i++ {
+		dst[i] = Exp32(x[i])
 	}
 }
 

@@ -233,11 +233,13 @@ func sinCosPoly(r float64) (sin, cos float64) {
 	return float64(r * s), c
 }
 
+const signBit = 1 << 31
+
 func abs32(x float32) float32 {
-	return math.Float32frombits(math.Float32bits(x) &^ (1 << 31))
+	return math.Float32frombits(math.Float32bits(x) &^ signBit)
 }
 
 // copySign32 returns |x| with the sign of sign.
 func copySign32(x, sign float32) float32 {
-	return math.Float32frombits(math.Float32bits(x)&^(1<<31) | math.Float32bits(sign)&(1<<31))
+	return math.Float32frombits(math.Float32bits(x)&^signBit | math.Float32bits(sign)&signBit)
 }

@@ -12,8 +12,8 @@ func RMSNorm(dst, x, w []float32, eps, offset float32) (inv float32) {
 		return inv
 	}
 	w = w[:len(x)]
-	for i, v := range x {
-		dst[i] = float32(v*inv) * (offset + w[i])
+	for i := opRMSScale.run(dst, x, w, inv, offset); i < len(x); i++ {
+		dst[i] = float32(x[i]*inv) * (offset + w[i])
 	}
 	return inv
 }
@@ -55,15 +55,14 @@ func LayerNorm(dst, x, w, b []float32, eps float32) (mean, inv float32) {
 	dst = dst[:len(x)]
 	mean = Sum(x) / float32(len(x))
 	inv = 1 / sqrt32(sumSquaresAround(x, mean)/float32(len(x))+eps)
-	for i, v := range x {
-		y := float32((v - mean) * inv)
-		if w != nil {
-			y = float32(y * w[i])
-		}
-		if b != nil {
-			y += b[i]
-		}
-		dst[i] = y
+	for i := opCenter.run(dst, x, nil, mean, inv); i < len(x); i++ {
+		dst[i] = (x[i] - mean) * inv
+	}
+	if w != nil {
+		Mul(dst, dst, w)
+	}
+	if b != nil {
+		Add(dst, dst, b)
 	}
 	return mean, inv
 }

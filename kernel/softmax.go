@@ -10,8 +10,9 @@ func Softmax(dst, x []float32) {
 // expSum sets dst = exp(x − m) and returns the sum in sixteen lanes.
 func expSum(dst, x []float32, m float32) float32 {
 	var l [lanes]float32
-	for i, v := range x {
-		e := Exp32(v - m)
+	dst = dst[:len(x)]
+	for i := opExpSum.reduce(&l, dst, x, nil, m, 0); i < len(x); i++ {
+		e := Exp32(x[i] - m)
 		dst[i] = e
 		l[i%lanes] += e
 	}
@@ -68,7 +69,7 @@ func TileSoftmax(s []float32) (m, l float32) {
 // & Gimelshein 2018; Dao et al. 2022.)
 func FoldTile(acc []float32, a float32, tile []float32, b float32) {
 	tile = tile[:len(acc)]
-	for i := range acc {
+	for i := opFoldTile.run(acc, tile, nil, a, b); i < len(acc); i++ {
 		acc[i] = fma32(acc[i], a, float32(tile[i]*b))
 	}
 }

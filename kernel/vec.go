@@ -1,0 +1,72 @@
+package kernel
+
+// A vecOp is an element-wise operation that has assembly, which takes whole
+// steps of sixteen elements. The loops that use it are its definition: they do
+// what it left.
+type vecOp uint8
+
+const (
+	opAdd vecOp = iota
+	opMul
+	opScale
+	opAXPY
+	opMulAdd
+	opFoldTile
+	opSum
+	opSumSquares
+	opSumSquaresAround
+	opDot
+	opMax
+	opExp
+	opExpSum
+	opRMSScale
+	opCenter
+	opSiLU
+	opGELU
+	opGELUTanh
+	opTanh
+	opSoftCap
+	opSwiGLU
+	opGeGLU
+	opGeGLUTanh
+	opCount
+)
+
+// vec is the argument of the assembly; internal/asmgen reads it by offset.
+type vec struct {
+	dst, a, b *float32
+	s, t      float32
+	steps     int // of sixteen elements, at least one
+	lanes     *[lanes]float32
+}
+
+// Assembly cannot be preempted: one call takes some 20 µs of the slowest
+// operation at most.
+const vecMaxSteps = 1024
+
+// run lets assembly work on the first elements of dst, as many as it takes,
+// and returns their number. a and b are as long as dst, or nil where the
+// operation has none.
+func (op vecOp) run(dst, a, b []float32, s, t float32) int {
+	return op.reduce(nil, dst, a, b, s, t)
+}
+
+// reduce is run for an operation that carries lanes. Where it has no result
+// but these, dst is a, and stays as it is.
+func (op vecOp) reduce(l *[lanes]float32, dst, a, b []float32, s, t float32) int {
+	if active == portable {
+		return 0
+	}
+	done := 0
+	for rest := len(dst) / lanes; rest > 0; rest -= vecMaxSteps {
+		v := vec{dst: &dst[done], a: &a[done], s: s, t: t, steps: min(rest, vecMaxSteps), lanes: l}
+		if b != nil {
+			v.b = &b[done]
+		}
+		if !op.call(&v) {
+			return 0
+		}
+		done += v.steps * lanes
+	}
+	return done
+}
