@@ -3,9 +3,10 @@ package wenmo
 import (
 	"context"
 	"errors"
-	"math"
+	"fmt"
 
 	"wenmo/engine"
+	"wenmo/eval"
 	"wenmo/nn"
 	"wenmo/tensor"
 )
@@ -110,7 +111,7 @@ func (m *Model) Score(ctx context.Context, ids []int32) (Score, error) {
 	var s Score
 	err := m.Logits(ctx, ids, nil, func(pos int, logits []float32) error {
 		if pos+1 < len(ids) {
-			l := logProb(logits, ids[pos+1])
+			l := eval.LogProb(logits, ids[pos+1])
 			s.Tokens++
 			s.LogProb += l
 			s.LogProbs = append(s.LogProbs, float32(l))
@@ -120,15 +121,24 @@ func (m *Model) Score(ctx context.Context, ids []int32) (Score, error) {
 	return s, err
 }
 
-// logProb is the log-softmax of logits at id, in float64.
-func logProb(logits []float32, id int32) float64 {
-	top := math.Inf(-1)
-	for _, l := range logits {
-		top = max(top, float64(l))
+// PerplexityResult is how well a model predicts a text.
+type PerplexityResult = eval.PerplexityResult
+
+// Perplexity measures how well the model predicts a text, in windows of window
+// tokens (0: the model's context) of which stride are new (0: half).
+func (m *Model) Perplexity(ctx context.Context, text string, window, stride int, progress func(done, total int)) (PerplexityResult, error) {
+	ids, err := m.Encode(text)
+	if err != nil {
+		return PerplexityResult{}, err
 	}
-	sum := 0.0
-	for _, l := range logits {
-		sum += math.Exp(float64(l) - top)
+	if m.m.Bidirectional {
+		return PerplexityResult{}, fmt.Errorf("%s does not predict the next token", m.m.Architecture)
 	}
-	return float64(logits[id]) - top - math.Log(sum)
+	if window <= 0 || window > m.m.Context {
+		window = m.m.Context
+	}
+	logits := func(ctx context.Context, ids []int32, f func(int, []float32) error) error {
+		return m.Logits(ctx, ids, nil, f)
+	}
+	return eval.Perplexity(ctx, logits, ids, eval.PerplexityOptions{Window: window, Stride: stride, Bytes: len(text), Progress: progress})
 }

@@ -29,7 +29,8 @@ var allowed = map[string][]string{
 	"checkpoint": {"tensor", "kernel"},
 	"model":      {"nn", "checkpoint", "tensor", "kernel"},
 	"engine":     {"model", "nn", "tensor", "kernel"},
-	"wenmo":      {"engine", "model", "nn", "tensor", "kernel", "checkpoint", "tokenizer", "chat", "hub"},
+	"eval":       {},
+	"wenmo":      {"engine", "eval", "model", "nn", "tensor", "kernel", "checkpoint", "tokenizer", "chat", "hub"},
 	"bench":      {"wenmo", "engine", "model", "nn", "tensor", "kernel", "checkpoint", "tokenizer", "chat"},
 	"cmd/wenmo":  {"wenmo", "bench", "chat", "tokenizer"},
 }

@@ -1,0 +1,275 @@
+package wenmo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"wenmo/checkpoint"
+	"wenmo/tokenizer"
+)
+
+// ConvertOptions say what Convert writes.
+type ConvertOptions struct {
+	DType    string // "auto" (as stored; what a directory cannot hold becomes f32), "f32", "f16", "bf16"; for .gguf also "q8_0", "q4_0", "q4_k_m"
+	Progress func(done, total int64)
+}
+
+// Convert writes the model src in another form: a .gguf file where dst ends so,
+// else a Hugging Face directory. What is there under that name is replaced only
+// once the new one is whole; a directory must not exist or be empty.
+func Convert(ctx context.Context, src, dst string, opt ConvertOptions) error {
+	path, err := locate(ctx, src, Options{})
+	if err != nil {
+		return err
+	}
+	s, err := openSource(path)
+	if s != nil && s.file != nil {
+		defer s.file.Close()
+	}
+	if err != nil {
+		return err
+	}
+	if strings.HasSuffix(dst, ".gguf") {
+		return s.writeGGUF(ctx, dst, opt)
+	}
+	return s.writeDir(ctx, dst, opt)
+}
+
+// Quantize writes the model src, a directory or a .gguf file, as a .gguf file
+// of type q8_0, q4_0 or q4_k_m.
+func Quantize(ctx context.Context, src, dst, typ string, progress func(done, total int64)) error {
+	if !slices.Contains([]string{"q8_0", "q4_0", "q4_k_m"}, typ) {
+		return fmt.Errorf("type %q is not one of q8_0, q4_0, q4_k_m", typ)
+	}
+	if !strings.HasSuffix(dst, ".gguf") {
+		return fmt.Errorf("%s: quantized models are .gguf files", dst)
+	}
+	return Convert(ctx, src, dst, ConvertOptions{DType: typ, Progress: progress})
+}
+
+// writeGGUF writes a GGUF file as llama.cpp's own converter would.
+func (s *source) writeGGUF(ctx context.Context, dst string, opt ConvertOptions) error {
+	pairs, sources, err := checkpoint.ToGGUF(s.config.Raw(), s.file)
+	if err != nil {
+		return err
+	}
+	tokens, err := s.tokenizerPairs()
+	if err != nil {
+		return err
+	}
+	mix := orDefault(opt.DType, "auto")
+	if mix == "auto" {
+		mix = s.storedType()
+	}
+	pairs, out, err := checkpoint.EncodeGGUF(mix, append(pairs, tokens...), sources)
+	if err != nil {
+		return err
+	}
+	return checkpoint.WriteGGUF(dst, pairs, watched(ctx, out, opt.Progress))
+}
+
+// tokenizerPairs returns the metadata of the tokenizer and the chat template;
+// none where the model has no tokenizer.
+func (s *source) tokenizerPairs() ([]checkpoint.KV, error) {
+	tok, config, err := s.tokenizer()
+	if errors.Is(err, os.ErrNotExist) || errors.Is(err, tokenizer.ErrNone) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	meta, err := tok.GGUFMetadata(config)
+	if err != nil {
+		return nil, err
+	}
+	keys := make([]string, 0, len(meta))
+	for k := range meta {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	pairs := make([]checkpoint.KV, len(keys))
+	for i, k := range keys {
+		pairs[i] = checkpoint.KV{Key: k, Value: meta[k]}
+	}
+	return pairs, nil
+}
+
+// storedType is the type of most of the checkpoint's elements, as a name of
+// EncodeGGUF; quantised files become f32 once widened.
+func (s *source) storedType() string {
+	count := map[checkpoint.DType]int{}
+	for _, name := range s.file.Names() {
+		t, _ := s.file.Tensor(name)
+		count[t.DType] += t.Len()
+	}
+	best := checkpoint.F32
+	for d, n := range count {
+		if n > count[best] {
+			best = d
+		}
+	}
+	switch best {
+	case checkpoint.F16:
+		return "f16"
+	case checkpoint.BF16:
+		return "bf16"
+	case checkpoint.Q8_0:
+		return "q8_0"
+	case checkpoint.Q4_0:
+		return "q4_0"
+	}
+	return "f32"
+}
+
+// watched wraps the writing of tensors: it ends with ctx and reports progress
+// in bytes.
+func watched(ctx context.Context, out []checkpoint.Out, progress func(done, total int64)) []checkpoint.Out {
+	var done, total int64
+	for _, o := range out {
+		total += int64(o.DType.RowBytes(product(o.Shape)))
+	}
+	for i, o := range out {
+		inner := o.Write
+		out[i].Data = nil
+		out[i].Write = func(w io.Writer) error {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			var err error
+			if inner != nil {
+				err = inner(w)
+			} else {
+				_, err = w.Write(o.Data)
+			}
+			done += int64(o.DType.RowBytes(product(o.Shape)))
+			if err == nil && progress != nil {
+				progress(done, total)
+			}
+			return err
+		}
+	}
+	return out
+}
+
+// writeDir writes a Hugging Face directory.
+func (s *source) writeDir(ctx context.Context, dst string, opt ConvertOptions) error {
+	dtype, err := dirType(orDefault(opt.DType, "auto"))
+	if err != nil {
+		return err
+	}
+	if err := newDir(dst); err != nil {
+		return err
+	}
+	var out []checkpoint.Out
+	for _, name := range s.file.Names() {
+		t, _ := s.file.Tensor(name)
+		d := dtype
+		if d == 0 {
+			d = plain(t.DType)
+		}
+		out = append(out, t.As(d))
+	}
+	const maxShard = 5 << 30 // as transformers
+	if err := checkpoint.WriteSafetensorsDir(dst, watched(ctx, out, opt.Progress), map[string]string{"format": "pt"}, maxShard); err != nil {
+		return err
+	}
+	return s.writeSides(dst)
+}
+
+// newDir makes a directory, or takes an empty one.
+func newDir(dir string) error {
+	if entries, err := os.ReadDir(dir); err == nil && len(entries) > 0 {
+		return fmt.Errorf("%s is not empty", dir)
+	}
+	return os.MkdirAll(dir, 0o777)
+}
+
+// dirType reads the type of a directory's weights; 0 is auto.
+func dirType(name string) (checkpoint.DType, error) {
+	types := map[string]checkpoint.DType{"auto": 0, "f32": checkpoint.F32, "f16": checkpoint.F16, "bf16": checkpoint.BF16}
+	d, ok := types[name]
+	if !ok {
+		return 0, fmt.Errorf("dtype %q is not one of auto, f32, f16, bf16 for a directory; quantized models are .gguf files", name)
+	}
+	return d, nil
+}
+
+// plain is the type that safetensors has for a stored one.
+func plain(d checkpoint.DType) checkpoint.DType {
+	switch d {
+	case checkpoint.F16, checkpoint.BF16, checkpoint.F32:
+		return d
+	}
+	return checkpoint.F32
+}
+
+// writeSides writes what stands beside the weights: config.json,
+// generation_config.json and the tokenizer's files.
+func (s *source) writeSides(dst string) error {
+	if s.dir != "" {
+		return copySides(s.dir, dst)
+	}
+	config := s.config.Raw()
+	if err := writeJSON(filepath.Join(dst, "config.json"), config); err != nil {
+		return err
+	}
+	generation := map[string]any{}
+	for _, key := range []string{"bos_token_id", "eos_token_id", "pad_token_id"} {
+		if v := config[key]; v != nil {
+			generation[key] = v
+		}
+	}
+	if err := writeJSON(filepath.Join(dst, "generation_config.json"), generation); err != nil {
+		return err
+	}
+	tok, tc, err := s.tokenizer()
+	if err != nil {
+		return err
+	}
+	if err := tok.Save(filepath.Join(dst, "tokenizer.json")); err != nil {
+		return err
+	}
+	return writeJSON(filepath.Join(dst, "tokenizer_config.json"), tokenizerConfig(tc))
+}
+
+func tokenizerConfig(c tokenizer.Config) map[string]any {
+	out := map[string]any{"tokenizer_class": "PreTrainedTokenizerFast"}
+	for key, v := range map[string]string{"bos_token": c.BOS, "eos_token": c.EOS, "pad_token": c.PAD, "unk_token": c.UNK, "chat_template": c.ChatTemplate} {
+		if v != "" {
+			out[key] = v
+		}
+	}
+	return out
+}
+
+// copySides copies the small files of a model's directory.
+func copySides(src, dst string) error {
+	entries, err := os.ReadDir(src)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		switch filepath.Ext(e.Name()) {
+		case ".json", ".txt", ".model", ".spm", ".jinja", ".tiktoken":
+		default:
+			continue
+		}
+		if e.IsDir() || strings.HasSuffix(e.Name(), ".index.json") {
+			continue
+		}
+		data, err := os.ReadFile(filepath.Join(src, e.Name()))
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(dst, e.Name()), data, 0o666); err != nil {
+			return err
+		}
+	}
+	return nil
+}
