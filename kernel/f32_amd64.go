@@ -9,9 +9,9 @@ func f32TileAVX2(t *tile[float32])
 func f32TileAVX512(t *tile[float32])
 
 var f32Plans = [...]tilePlan{
-	portable: {rows: 4, stream: 4, run: 256, panels: 16},
-	avx2:     {rows: 6, stream: 6, run: 256, panels: 16},
-	avx512:   {rows: 12, stream: 12, run: 256, panels: 32},
+	portable: {rows: 4, stream: 4, limit: streamLimit, run: 256, panels: 16},
+	avx2:     {rows: 6, stream: 6, limit: streamLimit, run: 256, panels: 16},
+	avx512:   {rows: 12, stream: 12, limit: streamLimit, run: 256, panels: 32},
 }
 
 func f32Plan() *tilePlan { return &f32Plans[active] }

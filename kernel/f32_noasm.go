@@ -2,7 +2,7 @@
 
 package kernel
 
-var portablePlan = tilePlan{rows: 4, stream: 4, run: 256, panels: 16}
+var portablePlan = tilePlan{rows: 4, stream: 4, limit: streamLimit, run: 256, panels: 16}
 
 func f32Plan() *tilePlan { return &portablePlan }
 

@@ -183,7 +183,8 @@ func packRow(dst *QPanels, row []byte, p, j int) {
 func UnpackQuantRow(dst []float32, w *QPanels, row int) {
 	var u quantUnit
 	for b := range w.K / qBlock {
-		u.gather(w, row/panelWidth, b, row%panelWidth)
+		quants, head, sub := w.unitAt(row/panelWidth, b)
+		u.gather(w.Type, quants, head, sub, row%panelWidth)
 		u.dequantise(w.Type, dst[b*qBlock:][:qBlock])
 	}
 }

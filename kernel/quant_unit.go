@@ -94,10 +94,10 @@ func (u *quantUnit) readSix(block []byte, i int) {
 	u.d = binary.LittleEndian.Uint16(block[208:])
 }
 
-// gather takes output j of unit b of panel p.
-func (u *quantUnit) gather(w *QPanels, p, b, j int) {
-	f := &quantFormats[w.Type]
-	quants, head, sub := w.unitAt(p, b)
+// gather takes output j of a unit in a panel: its weights, the scales of its
+// block, and those of its own.
+func (u *quantUnit) gather(t QuantType, quants, head, sub []byte, j int) {
+	f := &quantFormats[t]
 	for i := range u.w {
 		if f.nibbles {
 			u.w[i] = quants[i/8*64+4*j+i%4] >> (i / 4 % 2 * 4) & 15

@@ -23,15 +23,15 @@ type tile[T float32 | uint16] struct {
 type tilePlan struct {
 	rows   int // the most rows of a tile
 	stream int // products of up to so many rows read a panel once, in one run of k
+	limit  int // and of so many steps of k a tile, over all its panels, at most
 
 	// Otherwise: the longest run of k, and how many panels over it stay in the
 	// second-level cache while all rows pass.
 	run, panels int
 }
 
-// streamRows is how many 64-byte rows of panels a tile reads where every panel
-// is read only once: 512 kB keep one call of assembly below about 50 µs.
-const streamRows = 512 << 10 / 64
+// A limit of 512 kB of panels keeps one call of assembly below about 50 µs.
+const streamLimit = 512 << 10 / 64
 
 // block is a tile's place in its product.
 type block struct {
@@ -69,8 +69,8 @@ func (plan *tilePlan) tiles(m, k, n, p0, p1 int, acc bool, do func(b block)) {
 // blocking returns the longest run of k and the number of panels in a group.
 func (plan *tilePlan) blocking(m, k int) (run, group int) {
 	if m <= plan.stream {
-		run = max(1, min(k, streamRows))
-		return run, max(1, streamRows/run)
+		run = max(1, min(k, plan.limit))
+		return run, max(1, plan.limit/run)
 	}
 	runs := max(1, (k+plan.run-1)/plan.run)
 	return max(1, (k+runs-1)/runs), plan.panels

@@ -7,5 +7,9 @@ func Files() []*File {
 		F32AVX512(),
 		BF16AVX2(),
 		BF16AVX512(),
+		QuantAVX2(),
+		QuantAVX512(),
+		VecAVX2(),
+		VecAVX512(),
 	}
 }

@@ -11,10 +11,11 @@ const (
 	VecDst   = 0  // pointer: results
 	VecA     = 8  // pointers: operands
 	VecB     = 16 //
-	VecS     = 24 // float32 parameters
-	VecT     = 28 //
-	VecSteps = 32 // of sixteen elements each, at least one
-	VecLanes = 40 // pointer: the sixteen partial results of a reduction
+	VecC     = 24 //
+	VecS     = 32 // float32 parameters
+	VecT     = 36 //
+	VecSteps = 40 // of sixteen elements each, at least one
+	VecLanes = 48 // pointer: the sixteen partial results of a reduction
 )
 
 // vecStep is the number of elements of a step, and of lanes of a reduction.
@@ -26,6 +27,7 @@ var (
 	vecDst   = DI
 	vecA     = SI
 	vecB     = DX
+	vecC     = R9
 	vecEnd   = CX // elements in all
 	vecAt    = BX // elements done
 	vecLanes = R8
@@ -138,6 +140,18 @@ func (v *vecKernel) load(base Reg) Reg { return v.op("VMOVUPS", v.at(base)) }
 
 func (v *vecKernel) store(x Reg) { v.Op("VMOVUPS", x, v.at(vecDst)) }
 
+// storeHalf stores the lower halves of 32-bit elements, whose upper halves are
+// zero, behind each other.
+func (v *vecKernel) storeHalf(x Reg) {
+	to := Indexed(vecDst, vecAt, 2, v.part*v.bytes/2)
+	if v.class == Z {
+		v.Op("VPMOVDW", x, to)
+		return
+	}
+	packed := v.op("VPERMQ", Imm(0x08), v.op("VPACKUSDW", x, x))
+	v.Op("VMOVDQU", Reg{X, packed.N}, to)
+}
+
 // Arithmetic; of two operands only the one that is a fmt.Stringer may lie in
 // memory. sub is x − y, greater the greater one and y where either is NaN.
 func (v *vecKernel) add(x Reg, y fmt.Stringer) Reg     { return v.op("VADDPS", y, x) }
@@ -160,6 +174,16 @@ func (v *vecKernel) bySign(x, neg, pos Reg) Reg {
 		return v.op("VBLENDMPS", neg, pos, Reg{Mask, 1})
 	}
 	return v.op("VBLENDVPS", x, neg, pos)
+}
+
+// ifNaN is then where x is not a number, else other.
+func (v *vecKernel) ifNaN(x, then, other Reg) Reg {
+	const unordered = Imm(3)
+	if v.class == Z {
+		v.Op("VCMPPS", unordered, x, x, Reg{Mask, 1})
+		return v.op("VBLENDMPS", then, other, Reg{Mask, 1})
+	}
+	return v.op("VBLENDVPS", v.op("VCMPPS", unordered, x, x), then, other)
 }
 
 // poly is the polynomial with the given coefficients, lowest first.
@@ -190,50 +214,54 @@ func (v *vecKernel) each(body func()) {
 // assign gives registers to the values of straight code: a value has one from
 // the instruction that makes it to the last that uses it.
 func (v *vecKernel) assign(code []Inst) {
-	last := map[Reg]int{}
+	last := map[uint8]int{}
 	for i, in := range code {
 		for _, a := range in.Args {
-			if r, ok := a.(Reg); ok && v.isValue(r) {
-				last[r] = i
+			if r, ok := a.(Reg); ok && r.N >= firstValue {
+				last[r.N] = i
 			}
 		}
 	}
-	count := uint8(16)
-	if v.class == Z {
-		count = 32
-	}
-	var free []Reg
-	for n := count; n > uint8(v.fixed); n-- {
-		free = append(free, v.reg(int(n-1)))
-	}
-	given := map[Reg]Reg{}
+	free := v.unused()
+	given := map[uint8]uint8{}
 	for i, in := range code {
-		args := append([]fmt.Stringer(nil), in.Args...)
 		for j, a := range in.Args {
-			r, ok := a.(Reg)
-			if !ok || !v.isValue(r) {
+			value, ok := a.(Reg)
+			if !ok || value.N < firstValue {
 				continue
 			}
-			if _, has := given[r]; !has {
+			n, has := given[value.N]
+			if !has {
 				if len(free) == 0 {
-					panic(fmt.Sprintf("asmgen: %s needs more than %d vector registers", v.Name, count))
+					panic("asmgen: " + v.Name + " needs more vector registers than there are")
 				}
-				given[r], free = free[len(free)-1], free[:len(free)-1]
+				n, free = free[len(free)-1], free[:len(free)-1]
+				given[value.N] = n
 			}
-			args[j] = given[r]
-			if last[r] == i && !contains(in.Args[j+1:], r) {
-				free = append(free, given[r])
+			in.Args[j] = Reg{value.Class, n}
+			if last[value.N] == i && !uses(in.Args[j+1:], value.N) {
+				free = append(free, n)
 			}
 		}
-		code[i].Args = args
 	}
 }
 
-func (v *vecKernel) isValue(r Reg) bool { return r.Class == v.class && r.N >= firstValue }
+// unused returns the registers that are not fixed, the lowest last.
+func (v *vecKernel) unused() []uint8 {
+	count := 16
+	if v.class == Z {
+		count = 32
+	}
+	var free []uint8
+	for n := count - 1; n >= v.fixed; n-- {
+		free = append(free, uint8(n))
+	}
+	return free
+}
 
-func contains(args []fmt.Stringer, r Reg) bool {
+func uses(args []fmt.Stringer, value uint8) bool {
 	for _, a := range args {
-		if a == r {
+		if r, ok := a.(Reg); ok && r.N == value {
 			return true
 		}
 	}
@@ -255,6 +283,7 @@ func vecFile(path, suffix string, s *isa) *File {
 		v.Op("MOVQ", At(vecArg, VecDst), vecDst)
 		v.Op("MOVQ", At(vecArg, VecA), vecA)
 		v.Op("MOVQ", At(vecArg, VecB), vecB)
+		v.Op("MOVQ", At(vecArg, VecC), vecC)
 		v.Op("MOVQ", At(vecArg, VecSteps), vecEnd)
 		v.Op("SHLQ", Imm(4), vecEnd)
 		k.write(v)

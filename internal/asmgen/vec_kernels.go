@@ -92,6 +92,23 @@ var vecKernels = []struct {
 	{"swiGLU", gated((*vecKernel).silu)},
 	{"geGLU", gated((*vecKernel).gelu)},
 	{"geGLUTanh", gated((*vecKernel).geluTanh)},
+	{"rope", func(v *vecKernel) {
+		v.each(func() {
+			lo, hi, cos, sin := v.load(vecDst), v.load(vecC), v.load(vecA), v.load(vecB)
+			v.store(v.sub(v.mul(lo, cos), v.mul(hi, sin)))
+			v.Op("VMOVUPS", v.add(v.mul(hi, cos), v.mul(lo, sin)), v.at(vecC))
+		})
+	}},
+	{"roundBF16", func(v *vecKernel) {
+		v.each(func() {
+			x := v.load(vecA)
+			upper := v.op("VPSRLD", Imm(16), x)
+			even := v.and(upper, v.bits(1))
+			rounded := v.op("VPADDD", v.bits(0x7fff), v.op("VPADDD", even, x))
+			quiet := v.or(upper, v.bits(0x40))
+			v.storeHalf(v.ifNaN(x, quiet, v.op("VPSRLD", Imm(16), rounded)))
+		})
+	}},
 }
 
 func unary(f func(v *vecKernel, x Reg) Reg) func(v *vecKernel) {

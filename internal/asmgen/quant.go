@@ -1,0 +1,222 @@
+package asmgen
+
+// Offsets of the fields of kernel's struct qTile. Strides are in elements.
+const (
+	QTileDst    = 0   // slice: first output
+	QTileLdd    = 24  // between rows of outputs
+	QTileQ      = 32  // slice: first activation
+	QTileLdq    = 56  // between rows of activations
+	QTileScale  = 64  // slice: scales of activations
+	QTileSum    = 88  // slice: sums of their blocks
+	QTileHalves = 112 // slice: sums of the halves of their blocks
+	QTileLds    = 136 // between rows of these three
+	QTileW      = 144 // slice: first panel's weights
+	QTileWStep  = 168 // between panels
+	QTileS      = 176 // slice: first panel's scales
+	QTileSStep  = 200 // between panels
+	QTileUnits  = 208 // blocks of 32 weights
+	QTileRows   = 216
+	QTilePanels = 224
+	QTileWidth  = 232 // outputs of a panel, below 16 only for a single one
+	QTileAcc    = 240 // byte; 1: chains go on from what dst holds
+)
+
+// tailKind is what follows the integer sums of a unit: 32 weights of a panel.
+type tailKind uint8
+
+const (
+	tailScale tailKind = iota // one scale
+	tailMin                   // a scale and a minimum
+	tailSub                   // both, times the unit's six-bit numbers
+	tailTwo                   // one scale, times the unit's two eight-bit ones
+)
+
+// quantSpec says how a type lies in panels, see kernel's QPanels.
+type quantSpec struct {
+	name   string
+	bits   int // of an unsigned weight; 4 are packed as nibbles
+	offset int // log2 of what is added to the true weight, or -1
+	tail   tailKind
+	rows   int // the most rows of a tile with AVX2
+}
+
+var quantSpecs = []quantSpec{
+	{"q8_0", 8, 7, tailScale, 6},
+	{"q4_0", 4, 3, tailScale, 6},
+	{"q4_1", 4, -1, tailMin, 6},
+	{"q5_0", 5, 4, tailScale, 4},
+	{"q5_1", 5, -1, tailMin, 4},
+	{"q4_k", 4, -1, tailSub, 6},
+	{"q5_k", 5, -1, tailSub, 4},
+	{"q6_k", 6, 5, tailTwo, 4},
+}
+
+// super says whether eight units share a head of scales.
+func (q *quantSpec) super() bool { return q.tail == tailSub || q.tail == tailTwo }
+
+// head is the size of the scales that a block of the file has.
+func (q *quantSpec) head() int {
+	if q.tail == tailMin || q.tail == tailSub {
+		return 64
+	}
+	return 32
+}
+
+// unitBytes is the size of a unit's weights.
+func (q *quantSpec) unitBytes() int {
+	if q.bits == 4 {
+		return 256
+	}
+	return 512
+}
+
+const (
+	quantSub   = 32 // bytes of a unit's own scales in super-blocks
+	superUnits = 8
+)
+
+// Registers of the quantised kernels.
+var (
+	quantArg    = AX
+	quantOff    = BX // bytes into a row of scales: 4 a unit
+	quantPanels = CX // with AVX-512: bytes between panels of scales
+	quantW      = DX
+	quantDst    = DI  // with AVX-512: bytes between panels of weights
+	quantS      = R10 // scales of the block of the file at hand
+	quantSub0   = R8  // of the unit at hand, in super-blocks
+	quantEnd    = R11 // quantOff's end
+	quantLdq    = R9
+	quantLds    = R14
+
+	// Bases of three rows each. While the sums of a unit are built the first
+	// pair stands at its activations, afterwards at their scales, and the
+	// second at their sums.
+	quantX   = [2]Reg{SI, R13}
+	quantSum = [2]Reg{R12, R15}
+)
+
+// quantKernel writes the function of one type.
+type quantKernel struct {
+	*Func
+	*quantSpec
+}
+
+func (k *quantKernel) field(offset int) Mem { return At(quantArg, offset) }
+
+// rowAt is the place of row r with the bases and the stride given.
+func rowAt(bases [2]Reg, stride Reg, r, disp int) Mem {
+	if r%3 == 0 {
+		return At(bases[r/3], disp)
+	}
+	return Indexed(bases[r/3], stride, r%3, disp)
+}
+
+func (k *quantKernel) q(r, disp int) Mem  { return rowAt(quantX, quantLdq, r, disp) }
+func (k *quantKernel) scale(r int) Mem    { return rowAt(quantX, quantLds, r, 0) }
+func (k *quantKernel) blockSum(r int) Mem { return rowAt(quantSum, quantLds, r, 0) }
+
+// enter loads what stays the same and jumps to the code for the rows of the
+// tile, which block writes; it returns after the last.
+func (k *quantKernel) enter(maxRows int, block func(rows int)) {
+	k.Op("MOVQ", Mem{Param: k.Arg}, quantArg)
+	k.Op("MOVQ", k.field(QTileW), quantW)
+	k.Op("MOVQ", k.field(QTileS), quantS)
+	k.Op("MOVQ", k.field(QTileLdq), quantLdq)
+	k.Op("MOVQ", k.field(QTileLds), quantLds)
+	k.Op("SHLQ", Imm(2), quantLds)
+	k.Op("MOVQ", k.field(QTileUnits), quantEnd)
+	k.Op("SHLQ", Imm(2), quantEnd)
+	k.Op("MOVQ", k.field(QTileRows), quantOff)
+	done := k.NewLabel("done")
+	entries := make([]Label, maxRows+1)
+	for r := maxRows; r > 1; r-- {
+		entries[r] = k.NewLabel("rows")
+		k.Op("CMPQ", quantOff, Imm(r))
+		k.Op("JEQ", entries[r])
+	}
+	for r := 1; r <= maxRows; r++ {
+		if r > 1 {
+			k.Mark(entries[r])
+		}
+		block(r)
+		if r < maxRows {
+			k.Op("JMP", done)
+		}
+	}
+	k.Mark(done)
+	k.Op("VZEROUPPER")
+	k.Op("RET")
+}
+
+// nextPanels moves the weights and scales, which stand behind the units of a
+// panel, to the panel count further on. The tile's own pointers stay: where
+// they point to is no concern of this code, but of the garbage collector.
+func (k *quantKernel) nextPanels(count int) {
+	scales := k.head() * 8
+	if k.super() {
+		scales = k.head() + superUnits*quantSub
+	}
+	k.advance(quantW, QTileWStep, count, k.unitBytes()/4)
+	k.advance(quantS, QTileSStep, count, scales/32)
+}
+
+// advance adds count steps to reg less what it has moved: ratio times quantEnd.
+func (k *quantKernel) advance(reg Reg, step, count, ratio int) {
+	tmp := quantX[0]
+	k.Op("IMUL3Q", Imm(ratio), quantEnd, tmp)
+	k.Op("SUBQ", tmp, reg)
+	k.Op("IMUL3Q", Imm(count), k.field(step), tmp)
+	k.Op("ADDQ", tmp, reg)
+}
+
+// unitLoop repeats unit over the 32-weight units of a panel. In super-blocks
+// head comes before each eight of them.
+func (k *quantKernel) unitLoop(rows int, head, unit func()) {
+	k.Op("XORL", quantOff, quantOff)
+	done, group, again := k.NewLabel("done"), k.NewLabel("group"), k.NewLabel("unit")
+	k.Op("TESTQ", quantEnd, quantEnd)
+	k.Op("JEQ", done)
+	k.Mark(group)
+	if k.super() {
+		head()
+		k.Op("LEAQ", At(quantS, k.head()), quantSub0)
+		k.Mark(again)
+	}
+	k.bases(rows, quantX, QTileQ, quantLdq, 8)
+	unit()
+	k.Op("ADDQ", Imm(4), quantOff)
+	if k.super() {
+		k.Op("ADDQ", Imm(quantSub), quantSub0)
+		k.Op("LEAQ", At(quantS, k.head()+superUnits*quantSub), quantSum[0])
+		k.Op("CMPQ", quantSub0, quantSum[0])
+		k.Op("JLT", again)
+		k.Op("MOVQ", quantSum[0], quantS)
+	} else {
+		k.Op("ADDQ", Imm(k.head()), quantS)
+	}
+	k.Op("CMPQ", quantOff, quantEnd)
+	k.Op("JLT", group)
+	k.Mark(done)
+}
+
+// bases sets a pair of row bases to the slice at offset, scale bytes on for
+// each byte of quantOff.
+func (k *quantKernel) bases(rows int, bases [2]Reg, offset int, stride Reg, scale int) {
+	k.Op("MOVQ", k.field(offset), bases[0])
+	k.Op("LEAQ", Indexed(bases[0], quantOff, scale, 0), bases[0])
+	if rows > 3 {
+		k.Op("LEAQ", Indexed(bases[0], stride, 2, 0), bases[1])
+		k.Op("ADDQ", stride, bases[1])
+	}
+}
+
+// tailBases points at the scales and the sums of the unit's activations.
+func (k *quantKernel) tailBases(rows int) {
+	k.bases(rows, quantX, QTileScale, quantLds, 1)
+	switch {
+	case k.tail == tailTwo:
+		k.bases(rows, quantSum, QTileHalves, quantLds, 1)
+	case k.tail != tailScale || k.offset >= 0:
+		k.bases(rows, quantSum, QTileSum, quantLds, 1)
+	}
+}

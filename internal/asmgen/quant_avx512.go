@@ -1,0 +1,318 @@
+package asmgen
+
+// QuantAVX512 is the products with quantised weights by VPDPBUSD. A panel is
+// one register; the sums of a unit begin at minus what the weights' offset will
+// add, and the chains stay in registers.
+func QuantAVX512() *File {
+	f := &File{
+		Path: "kernel/quant_avx512_amd64.s", Tags: asmTags,
+		Data: []Data{
+			{Name: "nibbles", Words: []uint64{0x0f0f0f0f0f0f0f0f}},
+			{Name: "lower", Words: []uint64{0x0000ffff0000ffff}},
+		},
+	}
+	for i := range quantSpecs {
+		f.Funcs = append(f.Funcs, quantTileAVX512(&quantSpecs[i]))
+	}
+	return f
+}
+
+const quantRowsAVX512 = 6
+
+// quantWide is a block of rows × panels with AVX-512.
+type quantWide struct {
+	*quantKernel
+	rows, panels int
+}
+
+func zmm(n int) Reg { return Reg{Z, uint8(n)} }
+
+// In the frame: where outputs go, and the panels left.
+var (
+	wideDst    = Mem{Frame: true, Disp: -8}
+	widePanels = Mem{Frame: true, Disp: -16}
+)
+
+func quantTileAVX512(spec *quantSpec) *Func {
+	name := spec.name + "TileAVX512"
+	k := &quantKernel{
+		Func:      &Func{Name: name, Arg: "t", Frame: 16, Doc: "func " + name + "(t *qTile)"},
+		quantSpec: spec,
+	}
+	k.enter(quantRowsAVX512, func(rows int) {
+		k.Op("MOVQ", k.field(QTileDst), quantX[0])
+		k.Op("MOVQ", quantX[0], wideDst)
+		k.Op("MOVQ", k.field(QTilePanels), quantX[0])
+		k.Op("MOVQ", quantX[0], widePanels)
+		k.Op("MOVQ", k.field(QTileWStep), quantDst)
+		k.Op("MOVQ", k.field(QTileSStep), quantPanels)
+		if spec.tail != tailTwo { // its sums need twice the registers
+			k.panelsAVX512(quantWide{k, rows, 2})
+		}
+		k.panelsAVX512(quantWide{k, rows, 1})
+	})
+	return k.Func
+}
+
+// panelsAVX512 takes b.panels at a time while there are so many.
+func (k *quantKernel) panelsAVX512(b quantWide) {
+	next, again := k.NewLabel("next"), k.NewLabel("panel")
+	k.Mark(again)
+	k.Op("CMPQ", widePanels, Imm(b.panels))
+	k.Op("JLT", next)
+	b.start()
+	k.unitLoop(b.rows, func() {}, b.unit)
+	b.finish()
+	k.Op("ADDQ", Imm(b.panels*panelRow), wideDst)
+	k.nextPanels(b.panels)
+	k.Op("SUBQ", Imm(b.panels), widePanels)
+	k.Op("JMP", again)
+	k.Mark(next)
+}
+
+func (b quantWide) count() int { return b.rows * b.panels }
+
+// sum is the accumulator of integers of a row and panel, or of Q6_K's first
+// half; last is that of its last half.
+func (b quantWide) sum(r, p int) Reg   { return zmm(r*b.panels + p) }
+func (b quantWide) chain(r, p int) Reg { return zmm(b.count() + r*b.panels + p) }
+func (b quantWide) last(r int) Reg     { return zmm(2*b.count() + r) }
+
+// temp is register n of those that no accumulator takes.
+func (b quantWide) temp(n int) Reg {
+	if b.tail == tailTwo {
+		return zmm(3*b.count() + n)
+	}
+	return zmm(2*b.count() + n)
+}
+
+// w and s are weights and scales of panel p.
+func (b quantWide) w(p, disp int) Mem {
+	if p == 1 {
+		return Indexed(quantW, quantDst, 1, disp)
+	}
+	return At(quantW, disp)
+}
+
+func (b quantWide) s(base Reg, p, disp int) Mem {
+	if p == 1 {
+		return Indexed(base, quantPanels, 1, disp)
+	}
+	return At(base, disp)
+}
+
+// start sets the chains to zero or to what dst holds.
+func (b quantWide) start() {
+	zero, ready := b.NewLabel("zero"), b.NewLabel("ready")
+	if b.panels == 1 {
+		b.Op("MOVQ", b.field(QTileWidth), quantX[0])
+		b.Op("MOVL", Imm(1), quantX[1])
+		b.Op("SHLXQ", quantX[0], quantX[1], quantX[1])
+		b.Op("DECQ", quantX[1])
+		b.Op("KMOVW", quantX[1], Reg{Mask, 1})
+	}
+	b.Op("CMPB", b.field(QTileAcc), Imm(0))
+	b.Op("JEQ", zero)
+	b.outputs(func(at Mem, chain Reg) {
+		if b.panels == 1 {
+			b.Op("VMOVUPS.Z", at, Reg{Mask, 1}, chain)
+		} else {
+			b.Op("VMOVUPS", at, chain)
+		}
+	})
+	b.Op("JMP", ready)
+	b.Mark(zero)
+	for r := range b.rows {
+		for p := range b.panels {
+			b.Op("VPXORD", b.chain(r, p), b.chain(r, p), b.chain(r, p))
+		}
+	}
+	b.Mark(ready)
+}
+
+// finish stores the chains.
+func (b quantWide) finish() {
+	b.outputs(func(at Mem, chain Reg) {
+		if b.panels == 1 {
+			b.Op("VMOVUPS", chain, Reg{Mask, 1}, at)
+		} else {
+			b.Op("VMOVUPS", chain, at)
+		}
+	})
+}
+
+func (b quantWide) outputs(move func(at Mem, chain Reg)) {
+	at, stride := quantX[0], quantX[1]
+	b.Op("MOVQ", wideDst, at)
+	b.Op("MOVQ", b.field(QTileLdd), stride)
+	b.Op("SHLQ", Imm(2), stride)
+	for r := range b.rows {
+		for p := range b.panels {
+			move(At(at, p*panelRow), b.chain(r, p))
+		}
+		if r < b.rows-1 {
+			b.Op("ADDQ", stride, at)
+		}
+	}
+}
+
+// unit adds 32 weights to every chain.
+func (b quantWide) unit() {
+	b.begin()
+	if b.bits == 4 {
+		b.dotNibbles()
+	} else {
+		b.dotBytes()
+	}
+	b.Op("ADDQ", Imm(b.unitBytes()), quantW)
+	b.tailBases(b.rows)
+	for p := range b.panels {
+		switch b.tail {
+		case tailScale:
+			b.tailScale(p)
+		case tailMin:
+			b.tailMin(p)
+		case tailSub:
+			b.tailSub(p)
+		case tailTwo:
+			b.tailTwo()
+		}
+	}
+}
+
+// begin sets the sums to minus the offset times the sum of the activations, or
+// to zero where the tail corrects.
+func (b quantWide) begin() {
+	correct := b.tail == tailScale
+	if correct {
+		b.bases(b.rows, quantSum, QTileSum, quantLds, 1)
+		b.Op("VPXORD", b.temp(0), b.temp(0), b.temp(0))
+	}
+	for r := range b.rows {
+		for p := range b.panels {
+			sum := b.sum(r, p)
+			switch {
+			case !correct:
+				b.Op("VPXORD", sum, sum, sum)
+			case p == 0:
+				b.Op("VPBROADCASTD", b.blockSum(r), sum)
+				b.Op("VPSLLD", Imm(b.offset), sum, sum)
+				b.Op("VPSUBD", sum, b.temp(0), sum)
+			default:
+				b.Op("VMOVDQA32", b.sum(r, 0), sum)
+			}
+		}
+		if b.tail == tailTwo {
+			b.Op("VPXORD", b.last(r), b.last(r), b.last(r))
+		}
+	}
+}
+
+// dotBytes takes the eight quads of a unit.
+func (b quantWide) dotBytes() {
+	for quad := range 8 {
+		for p := range b.panels {
+			b.Op("VMOVDQU32", b.w(p, quad*panelRow), b.temp(p))
+		}
+		for r := range b.rows {
+			for p := range b.panels {
+				sum := b.sum(r, p)
+				if b.tail == tailTwo && quad >= 4 {
+					sum = b.last(r)
+				}
+				b.Op("VPDPBUSD.BCST", b.q(r, 4*quad), b.temp(p), sum)
+			}
+		}
+	}
+}
+
+// dotNibbles takes the four rows of two quads.
+func (b quantWide) dotNibbles() {
+	mask := b.temp(2)
+	b.Op("VPBROADCASTD", Mem{Sym: "nibbles"}, mask)
+	for quad := range 8 {
+		for p := range b.panels {
+			w := b.temp(p)
+			b.Op("VMOVDQU32", b.w(p, quad/2*panelRow), w)
+			if quad%2 == 1 {
+				b.Op("VPSRLW", Imm(4), w, w)
+			}
+			b.Op("VPANDD", mask, w, w)
+		}
+		for r := range b.rows {
+			for p := range b.panels {
+				b.Op("VPDPBUSD.BCST", b.q(r, 4*quad), b.temp(p), b.sum(r, p))
+			}
+		}
+	}
+}
+
+func (b quantWide) tailScale(p int) {
+	d, t := b.temp(0), b.temp(1)
+	b.Op("VCVTPH2PS", b.s(quantS, p, 0), d)
+	for r := range b.rows {
+		b.Op("VMULPS.BCST", b.scale(r), d, t)
+		b.Op("VCVTDQ2PS", b.sum(r, p), b.sum(r, p))
+		b.Op("VFMADD231PS", b.sum(r, p), t, b.chain(r, p))
+	}
+}
+
+func (b quantWide) tailMin(p int) {
+	d, m, t, u := b.temp(0), b.temp(1), b.temp(2), b.temp(3)
+	b.Op("VCVTPH2PS", b.s(quantS, p, 0), d)
+	b.Op("VCVTPH2PS", b.s(quantS, p, 32), m)
+	for r := range b.rows {
+		b.Op("VMULPS.BCST", b.scale(r), d, t)
+		b.Op("VCVTDQ2PS", b.sum(r, p), b.sum(r, p))
+		b.Op("VFMADD231PS", b.sum(r, p), t, b.chain(r, p))
+		b.Op("VMULPS.BCST", b.scale(r), m, t)
+		b.Op("VCVTDQ2PS.BCST", b.blockSum(r), u)
+		b.Op("VFMADD231PS", u, t, b.chain(r, p))
+	}
+}
+
+// tailSub multiplies by the six-bit numbers as float32, see tailSubAVX2.
+func (b quantWide) tailSub(p int) {
+	d, m, scale, min, t, u := b.temp(0), b.temp(1), b.temp(2), b.temp(3), b.temp(4), b.temp(5)
+	b.Op("VCVTPH2PS", b.s(quantS, p, 0), d)
+	b.Op("VCVTPH2PS", b.s(quantS, p, 32), m)
+	b.Op("VPMOVZXBD", b.s(quantSub0, p, 0), scale)
+	b.Op("VCVTDQ2PS", scale, scale)
+	b.Op("VPMOVZXBD", b.s(quantSub0, p, 16), min)
+	b.Op("VCVTDQ2PS", min, min)
+	for r := range b.rows {
+		b.Op("VMULPS.BCST", b.scale(r), d, t)
+		b.Op("VCVTDQ2PS", b.sum(r, p), b.sum(r, p))
+		b.Op("VMULPS", scale, b.sum(r, p), b.sum(r, p))
+		b.Op("VFMADD231PS", b.sum(r, p), t, b.chain(r, p))
+		b.Op("VMULPS.BCST", b.scale(r), m, t)
+		b.Op("VCVTDQ2PS.BCST", b.blockSum(r), u)
+		b.Op("VMULPS", min, u, u)
+		b.Op("VFNMADD231PS", u, t, b.chain(r, p))
+	}
+}
+
+// tailTwo corrects by the offset times both scales times the sums of both
+// halves, which lie together as pairs of 16 bits.
+func (b quantWide) tailTwo() {
+	d, first, last, both, t := b.temp(0), b.temp(1), b.temp(2), b.temp(3), b.temp(4)
+	b.Op("VCVTPH2PS", b.s(quantS, 0, 0), d)
+	b.Op("VPMOVSXBD", b.s(quantSub0, 0, 0), first)
+	b.Op("VPMOVSXBD", b.s(quantSub0, 0, 16), last)
+	b.Op("VPSLLD", Imm(16), last, both)
+	b.Op("VPANDD.BCST", Mem{Sym: "lower"}, first, t)
+	b.Op("VPORD", t, both, both)
+	for r := range b.rows {
+		sum := b.sum(r, 0)
+		b.Op("VPMULLD", first, sum, sum)
+		b.Op("VPMULLD", last, b.last(r), b.last(r))
+		b.Op("VPADDD", b.last(r), sum, sum)
+		b.Op("VPBROADCASTD", b.blockSum(r), t)
+		b.Op("VPMADDWD", both, t, t)
+		b.Op("VPSLLD", Imm(b.offset), t, t)
+		b.Op("VPSUBD", t, sum, sum)
+		b.Op("VCVTDQ2PS", sum, sum)
+		b.Op("VMULPS.BCST", b.scale(r), d, t)
+		b.Op("VFMADD231PS", sum, t, b.chain(r, 0))
+	}
+}

@@ -1,0 +1,138 @@
+package kernel
+
+// A qTile is a tile of a quantised product; k counts in units of 32 weights.
+// Assembly reads the fields by offset (internal/asmgen/quant.go), and moves w
+// and s on as it goes.
+type qTile struct {
+	dst    []float32 // begins at the first output
+	ldd    int       // elements between rows of dst
+	q      []int8    // begins at the first activation
+	ldq    int       // between rows of q
+	scale  []float32 // begin at the first unit
+	sum    []int32
+	halves [][2]int16
+	lds    int    // between rows of these three
+	w      []byte // begins at the first panel
+	wStep  int    // between panels
+	s      []byte // begins at the first panel's scales
+	sStep  int    // between panels
+	units  int
+	rows   int
+	panels int
+	width  int // outputs of a panel; below 16 only where panels is 1
+	acc    bool
+
+	typ QuantType
+}
+
+// MatMulQ multiplies rows r0…r0+m of x with the panels [p0, p1) of w. Output o
+// of row r goes to dst[r·ldd + o], for the outputs of those panels that are
+// below N. Each is one chain over the blocks of 32, in ascending order.
+func MatMulQ(dst []float32, ldd int, x *QRows, r0, m int, w *QPanels, p0, p1 int) {
+	if m == 0 || p0 >= p1 {
+		return
+	}
+	f := &quantFormats[w.Type]
+	checkQuantProduct(x, r0, m, w)
+	checkProduct(dst, ldd, x.Q[r0*x.K:], x.K, m, x.K, w.N, p1)
+	blocks := x.K / qBlock
+	plan := quantPlan(w.Type)
+	plan.tiles(m, w.K/f.block, w.N, p0, p1, false, func(b block) {
+		unit := b.k * f.units()
+		at := (r0+b.row)*blocks + unit
+		quantTile(&qTile{
+			dst: dst[b.row*ldd+b.p*panelWidth:], ldd: ldd,
+			q: x.Q[at*qBlock:], ldq: x.K,
+			scale: x.Scale[at:], sum: x.Sum[at:], halves: x.Halves[at:], lds: blocks,
+			w: w.Quants[b.p*f.panelQuants(w.K)+unit*f.unitQuants():], wStep: f.panelQuants(w.K),
+			s: w.Scales[b.p*f.panelScales(w.K)+b.k*f.groupScales():], sStep: f.panelScales(w.K),
+			units: b.run * f.units(), rows: b.rows, panels: b.panels, width: b.width, acc: b.acc,
+			typ: w.Type,
+		})
+	})
+}
+
+// quantPlansOf returns the plans of all types, whose tiles are rows high, or
+// for weights of five and six bits in bytes so many rows. Runs of 1024 weights
+// take 16 kB of a panel; 512 units keep a call below about 50 µs.
+func quantPlansOf(rows, rowsMid int) (plans [len(quantFormats)]tilePlan) {
+	for t := range plans {
+		f := &quantFormats[t]
+		h := rows
+		if !f.nibbles && QuantType(t) != Q8_0 {
+			h = rowsMid
+		}
+		plans[t] = tilePlan{rows: h, stream: h, limit: 512 / f.units(), run: 32 / f.units(), panels: 16}
+	}
+	return plans
+}
+
+// checkQuantProduct panics where operands do not fit each other or are shorter
+// than they say, since assembly does not look.
+func checkQuantProduct(x *QRows, r0, m int, w *QPanels) {
+	if x.K != w.K || x.K%qBlock != 0 {
+		panic("kernel: activations and weights of a quantised product differ in length")
+	}
+	if r0 < 0 || r0+m > x.M {
+		panic("kernel: rows beyond the last quantised one")
+	}
+	q, blocks := QRowSizes(x.M, x.K)
+	quants, scales := QPanelSizes(w.Type, w.N, w.K)
+	_, _, _, _ = x.Q[:q], x.Scale[:blocks], x.Sum[:blocks], x.Halves[:blocks]
+	_, _ = w.Quants[:quants], w.Scales[:scales]
+}
+
+// quantTilePortable is the definition of a tile.
+func quantTilePortable(t *qTile) {
+	for p := range t.panels {
+		for r := range t.rows {
+			for j := range t.width {
+				out := &t.dst[r*t.ldd+p*panelWidth+j]
+				*out = t.chain(p, r, j)
+			}
+		}
+	}
+}
+
+// chain multiplies row r with output j of panel p.
+func (t *qTile) chain(p, r, j int) float32 {
+	f := &quantFormats[t.typ]
+	var u quantUnit
+	acc := float32(0)
+	if t.acc {
+		acc = t.dst[r*t.ldd+p*panelWidth+j]
+	}
+	for b := range t.units {
+		group := t.s[p*t.sStep+b/f.units()*f.groupScales():]
+		u.gather(t.typ, t.w[p*t.wStep+b*f.unitQuants():], group, group[f.head+b%f.units()*f.sub:], j)
+		at := r*t.lds + b
+		acc = u.step(t.typ, acc, t.scale[at], t.halves[at], t.q[r*t.ldq+b*qBlock:][:qBlock])
+	}
+	return acc
+}
+
+// step continues a chain with the 32 weights of u and a block of activations.
+// All integer sums are below 2²⁴, so that they are exact as float32.
+func (u *quantUnit) step(t QuantType, acc, scale float32, halves [2]int16, q []int8) float32 {
+	var first, last int32 // over the two halves of the block
+	for i := range qBlock / 2 {
+		first += int32(u.w[i]) * int32(q[i])
+		last += int32(u.w[i+qBlock/2]) * int32(q[i+qBlock/2])
+	}
+	offset := quantFormats[t].offset
+	sum := int32(halves[0]) + int32(halves[1])
+	first -= offset * int32(halves[0])
+	last -= offset * int32(halves[1])
+	d := float32(scale * fromF16(u.d))
+	switch t {
+	case Q4_1, Q5_1:
+		acc = fma32(float32(first+last), d, acc)
+		return fma32(float32(sum), float32(scale*fromF16(u.m)), acc)
+	case Q4_K, Q5_K:
+		acc = fma32(float32(int32(u.s0)*(first+last)), d, acc)
+		return fma32(float32(-int32(u.s1)*sum), float32(scale*fromF16(u.m)), acc)
+	case Q6_K:
+		return fma32(float32(int32(int8(u.s0))*first+int32(int8(u.s1))*last), d, acc)
+	}
+	return fma32(float32(first+last), d, acc)
+}
