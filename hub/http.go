@@ -112,7 +112,7 @@ func (r *reply) note() {
 	}
 	if v := r.Header.Get("X-Linked-Etag"); v != "" {
 		r.etag = trimETag(v)
-	} else if v := r.Header.Get("ETag"); v != "" && r.etag == "" {
+	} else if v := r.Header.Get("ETag"); v != "" {
 		r.etag = trimETag(v)
 	}
 	if v, err := strconv.ParseInt(r.Header.Get("X-Linked-Size"), 10, 64); err == nil && v >= 0 {
