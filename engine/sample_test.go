@@ -274,6 +274,32 @@ func TestSameSeedSameTokens(t *testing.T) {
 	}
 }
 
+// The tokens of a seed are a promise: they must not change between versions or
+// processors. The logits are exact fractions.
+func TestGoldenTokens(t *testing.T) {
+	p := everything()
+	p.TopK, p.Temperature = 40, 1.25
+	s := NewSampler(&p, 2, math.MaxInt, 3)
+	w := NewScratch(500)
+	ids := []int32{7, 8}
+	for range 24 {
+		logits := make([]float32, 500)
+		for i := range logits {
+			x := Philox([2]uint32{uint32(len(ids)), uint32(ids[len(ids)-1])}, [4]uint32{uint32(i)})
+			logits[i] = float32(x[0]%8192)/1024 - 4
+		}
+		tok, err := s.Next(w, ids, logits)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, tok.ID)
+	}
+	want := []int32{131, 311, 175, 375, 101, 116, 438, 289, 335, 407, 390, 480, 282, 398, 496, 258, 1, 98, 230, 274, 55, 82, 100, 265}
+	if !slices.Equal(ids[2:], want) {
+		t.Errorf("%v, want %v", ids[2:], want)
+	}
+}
+
 func TestLogprobs(t *testing.T) {
 	rng := rand.New(rand.NewPCG(29, 30))
 	for range 500 {
