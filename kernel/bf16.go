@@ -42,8 +42,8 @@ func packBF16(dst []uint16, n, k int, at func(row, i int) uint16) {
 // becomes quiet.
 func RoundBF16(dst []uint16, src []float32) {
 	dst = dst[:len(src)]
-	for i, v := range src {
-		dst[i] = toBF16(v)
+	for i := runRoundBF16(dst, src); i < len(src); i++ {
+		dst[i] = toBF16(src[i])
 	}
 }
 

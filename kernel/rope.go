@@ -21,8 +21,8 @@ func Rope(x []float32, cos, sin []float32, pairing Pairing) {
 	switch pairing {
 	case HalfSplit:
 		lo, hi := x[:len(cos)], x[len(cos):2*len(cos)]
-		for i, c := range cos {
-			a, b := lo[i], hi[i]
+		for i := runRope(lo, hi, cos, sin); i < len(cos); i++ {
+			a, b, c := lo[i], hi[i], cos[i]
 			lo[i] = float32(a*c) - float32(b*sin[i])
 			hi[i] = float32(b*c) + float32(a*sin[i])
 		}

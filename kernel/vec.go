@@ -1,5 +1,7 @@
 package kernel
 
+import "unsafe"
+
 // A vecOp is an element-wise operation that has assembly, which takes whole
 // steps of sixteen elements. The loops that use it are its definition: they do
 // what it left.
@@ -29,15 +31,18 @@ const (
 	opSwiGLU
 	opGeGLU
 	opGeGLUTanh
+	opRope
+	opRoundBF16
 	opCount
 )
 
 // vec is the argument of the assembly; internal/asmgen reads it by offset.
 type vec struct {
-	dst, a, b *float32
-	s, t      float32
-	steps     int // of sixteen elements, at least one
-	lanes     *[lanes]float32
+	dst     unsafe.Pointer // of float32, or of uint16 for opRoundBF16
+	a, b, c *float32
+	s, t    float32
+	steps   int // of sixteen elements, at least one
+	lanes   *[lanes]float32
 }
 
 // Assembly cannot be preempted: one call takes some 20 µs of the slowest
@@ -59,11 +64,37 @@ func (op vecOp) reduce(l *[lanes]float32, dst, a, b []float32, s, t float32) int
 	}
 	done := 0
 	for rest := len(dst) / lanes; rest > 0; rest -= vecMaxSteps {
-		v := vec{dst: &dst[done], a: &a[done], s: s, t: t, steps: min(rest, vecMaxSteps), lanes: l}
+		v := vec{dst: unsafe.Pointer(&dst[done]), a: &a[done], s: s, t: t, steps: min(rest, vecMaxSteps), lanes: l}
 		if b != nil {
 			v.b = &b[done]
 		}
 		if !op.call(&v) {
+			return 0
+		}
+		done += v.steps * lanes
+	}
+	return done
+}
+
+// runRope is run for opRope, which rotates lo and hi in place.
+func runRope(lo, hi, cos, sin []float32) int {
+	steps := len(cos) / lanes
+	if steps == 0 || steps > vecMaxSteps {
+		return 0
+	}
+	v := vec{dst: unsafe.Pointer(&lo[0]), c: &hi[0], a: &cos[0], b: &sin[0], steps: steps}
+	if !opRope.call(&v) {
+		return 0
+	}
+	return steps * lanes
+}
+
+// runRoundBF16 is run for opRoundBF16.
+func runRoundBF16(dst []uint16, src []float32) int {
+	done := 0
+	for rest := len(dst) / lanes; rest > 0; rest -= vecMaxSteps {
+		v := vec{dst: unsafe.Pointer(&dst[done]), a: &src[done], steps: min(rest, vecMaxSteps)}
+		if !opRoundBF16.call(&v) {
 			return 0
 		}
 		done += v.steps * lanes

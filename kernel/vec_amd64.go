@@ -63,6 +63,10 @@ func (op vecOp) callAVX2(v *vec) {
 		geGLUAVX2(v)
 	case opGeGLUTanh:
 		geGLUTanhAVX2(v)
+	case opRope:
+		ropeAVX2(v)
+	case opRoundBF16:
+		roundBF16AVX2(v)
 	}
 }
 
@@ -114,6 +118,10 @@ func (op vecOp) callAVX512(v *vec) {
 		geGLUAVX512(v)
 	case opGeGLUTanh:
 		geGLUTanhAVX512(v)
+	case opRope:
+		ropeAVX512(v)
+	case opRoundBF16:
+		roundBF16AVX512(v)
 	}
 }
 
@@ -187,6 +195,12 @@ func geGLUAVX2(v *vec)
 func geGLUTanhAVX2(v *vec)
 
 //go:noescape
+func ropeAVX2(v *vec)
+
+//go:noescape
+func roundBF16AVX2(v *vec)
+
+//go:noescape
 func addAVX512(v *vec)
 
 //go:noescape
@@ -254,3 +268,9 @@ func geGLUAVX512(v *vec)
 
 //go:noescape
 func geGLUTanhAVX512(v *vec)
+
+//go:noescape
+func ropeAVX512(v *vec)
+
+//go:noescape
+func roundBF16AVX512(v *vec)

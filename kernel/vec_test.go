@@ -41,6 +41,19 @@ var vecCases = []struct {
 	{"SoftCap", opSoftCap, func(dst, a, b []float32, s, t float32) float32 { SoftCap(dst, a, s); return 0 }},
 	{"SwiGLU", opSwiGLU, func(dst, a, b []float32, s, t float32) float32 { SwiGLU(dst, a, b); return 0 }},
 	{"GeGLU", opGeGLU, func(dst, a, b []float32, s, t float32) float32 { GeGLU(dst, a, b); return 0 }},
+	{"Rope", opRope, func(dst, a, b []float32, s, t float32) float32 {
+		half := len(dst) / 2
+		Rope(dst, a[:half], b[:half], HalfSplit)
+		return 0
+	}},
+	{"RoundBF16", opRoundBF16, func(dst, a, b []float32, s, t float32) float32 {
+		rounded := make([]uint16, len(a))
+		RoundBF16(rounded, a)
+		for i, v := range rounded {
+			dst[i] = float32(v)
+		}
+		return 0
+	}},
 	{"GeGLUTanh", opGeGLUTanh, func(dst, a, b []float32, s, t float32) float32 { GeGLUTanh(dst, a, b); return 0 }},
 }
 
@@ -125,6 +138,7 @@ func TestVecOffsets(t *testing.T) {
 		{"dst", unsafe.Offsetof(v.dst), asmgen.VecDst},
 		{"a", unsafe.Offsetof(v.a), asmgen.VecA},
 		{"b", unsafe.Offsetof(v.b), asmgen.VecB},
+		{"c", unsafe.Offsetof(v.c), asmgen.VecC},
 		{"s", unsafe.Offsetof(v.s), asmgen.VecS},
 		{"t", unsafe.Offsetof(v.t), asmgen.VecT},
 		{"steps", unsafe.Offsetof(v.steps), asmgen.VecSteps},
