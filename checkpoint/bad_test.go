@@ -2,6 +2,7 @@ package checkpoint
 
 import (
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -14,7 +15,13 @@ func TestFixtureGGUFBad(t *testing.T) {
 		readJSON(t, filepath.Join(path, "bad.json"), &cases)
 		for _, c := range cases {
 			t.Run(strings.TrimSuffix(c.File, ".gguf"), func(t *testing.T) {
+				var before, after runtime.MemStats
+				runtime.ReadMemStats(&before)
 				f, err := Open(filepath.Join(path, c.File))
+				runtime.ReadMemStats(&after)
+				if n := after.TotalAlloc - before.TotalAlloc; n > 1<<20 {
+					t.Errorf("opening took %d bytes of memory", n)
+				}
 				if err == nil {
 					defer f.Close()
 				}

@@ -1,7 +1,7 @@
 // Package checkpoint reads and writes the files that hold weights:
 // safetensors, GGUF and directories as Hugging Face lays them out. It maps
-// files and hands out their tensors by name; the names of GGUF live in
-// gguf_names.go alone.
+// files and hands out their tensors by name. The names of GGUF live in the
+// files gguf_*.go alone.
 package checkpoint
 
 import (

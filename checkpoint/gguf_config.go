@@ -19,9 +19,10 @@ func (fam family) readConfig(f *File) (map[string]any, error) {
 		if err != nil {
 			return nil, err
 		}
-		if ok && row.hf != "-" && !strings.HasSuffix(row.gguf, keyRopeDims) && row.kind != kindStrings {
-			setPath(config, row.hf, value)
+		if !ok || row.hf == "-" || row.kind == kindStrings || row.gguf == keyRopeDims || row.gguf == keyValueLength {
+			continue // the last two share head_dim with the key's length
 		}
+		setPath(config, row.hf, value)
 	}
 	for _, row := range fam.metadata {
 		if _, ok := m.values[m.key(row.gguf)]; row.required && !ok {
@@ -103,7 +104,7 @@ func fillHeads(config map[string]any, m metadata) (rotated float64, err error) {
 	}
 	setDefault(config, "head_dim", math.Floor(hidden/heads))
 	headDim := number(config["head_dim"])
-	for _, key := range []string{"{arch}.attention.key_length", "{arch}.attention.value_length"} {
+	for _, key := range []string{"{arch}.attention.key_length", keyValueLength} {
 		value, ok, err := m.get(metaKey{key, "head_dim", kindUint, false})
 		if err != nil {
 			return 0, err
@@ -112,7 +113,7 @@ func fillHeads(config map[string]any, m metadata) (rotated float64, err error) {
 			return 0, fmt.Errorf("%s: metadata %q is %v, but heads have %v dimensions", m.path, m.key(key), value, headDim)
 		}
 	}
-	value, ok, err := m.get(metaKey{"{arch}" + keyRopeDims, "head_dim", kindUint, false})
+	value, ok, err := m.get(metaKey{keyRopeDims, "head_dim", kindUint, false})
 	if err != nil || !ok {
 		return headDim, err
 	}
@@ -293,7 +294,7 @@ func finishNeoX(config map[string]any, m metadata, f *File) error {
 	if heads < 1 {
 		return fmt.Errorf("%s: metadata %q: at least one head wanted", m.path, m.key("{arch}.attention.head_count"))
 	}
-	rotated, _, err := m.get(metaKey{"{arch}" + keyRopeDims, "rotary_pct", kindUint, true})
+	rotated, _, err := m.get(metaKey{keyRopeDims, "rotary_pct", kindUint, true})
 	if err != nil {
 		return err
 	}

@@ -133,7 +133,7 @@ func (v *File) add(t Tensor, name string) error {
 
 // experts adds the parts of a stack.
 func (v *File) experts(t Tensor, name string, fail func(string, ...any) error) error {
-	if len(t.Shape) != 3 {
+	if len(t.Shape) != 3 || t.Len() == 0 {
 		return fail("shape [experts, rows, columns] wanted, found %v", t.Shape)
 	}
 	n := t.DType.RowBytes(t.Shape[1] * t.Shape[2])

@@ -2,11 +2,11 @@ package checkpoint
 
 import "slices"
 
-// This file is the only place where names of GGUF live: of tensors, beside
-// those of Hugging Face checkpoints, and of metadata, beside the keys of
-// config.json. Source: llama.cpp's convert_hf_to_gguf.py and gguf-py. {i}
-// stands for the number of a layer, {e} for that of an expert; in keys
-// {arch} stands for general.architecture.
+// This file and gguf_tensors.go tie the names of GGUF, of tensors and of
+// metadata, to those of Hugging Face checkpoints and the keys of config.json.
+// Source: llama.cpp's convert_hf_to_gguf.py and gguf-py. {i} stands for the
+// number of a layer, {e} for that of an expert; in keys {arch} stands for
+// general.architecture.
 
 // transform is what happens to a tensor on its way into a GGUF file.
 type transform string
@@ -205,7 +205,7 @@ var families = []family{
 			{"{arch}.embedding_length", "hidden_size", kindUint, true},
 			{"{arch}.feed_forward_length", "intermediate_size", kindUint, true},
 			{"{arch}.attention.head_count", "num_attention_heads", kindUint, true},
-			{"{arch}.rope.dimension_count", "rotary_pct", kindUint, true},
+			{keyRopeDims, "rotary_pct", kindUint, true},
 			{"{arch}.use_parallel_residual", "use_parallel_residual", kindBool, true},
 			{"{arch}.attention.layer_norm_epsilon", "layer_norm_eps", kindFloat, true},
 			{"{arch}.rope.freq_base", "rotary_emb_base", kindFloat, false}, // not written by llama.cpp's converter, but read by llama.cpp
@@ -272,7 +272,8 @@ const (
 	keySplitCount   = "split.count"
 	keyType         = "general.type"
 	keyLayers       = "{arch}.block_count"
-	keyRopeDims     = ".rope.dimension_count" // after the architecture
+	keyRopeDims     = "{arch}.rope.dimension_count"
+	keyValueLength  = "{arch}.attention.value_length"
 )
 
 // Tensors that are made from the config.
@@ -315,9 +316,9 @@ var (
 		{"{arch}.attention.head_count_kv", "num_key_value_heads", kindUint, false},
 		{"{arch}.attention.layer_norm_rms_epsilon", "rms_norm_eps", kindFloat, true},
 		{"{arch}.rope.freq_base", "rope_theta", kindFloat, false},
-		{"{arch}.rope.dimension_count", "head_dim", kindUint, false},
+		{keyRopeDims, "head_dim", kindUint, false},
 		{"{arch}.attention.key_length", "head_dim", kindUint, false},
-		{"{arch}.attention.value_length", "head_dim", kindUint, false},
+		{keyValueLength, "head_dim", kindUint, false},
 	}
 	vocabKey    = []metaKey{{"{arch}.vocab_size", "vocab_size", kindUint, false}}
 	scalingKeys = []metaKey{

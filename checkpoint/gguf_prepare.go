@@ -208,7 +208,7 @@ func preparePhi3(w *ggufWriter) error {
 		return err
 	}
 	setDefault(w.config, "original_max_position_embeddings", w.config["max_position_embeddings"])
-	w.extra["{arch}"+keyRopeDims] = math.Floor(w.number("partial_rotary_factor") * w.number("head_dim"))
+	w.extra[keyRopeDims] = math.Floor(w.number("partial_rotary_factor") * w.number("head_dim"))
 	setDefault(w.config, "sliding_window", 0.0)
 	scaling, _ := w.config["rope_scaling"].(map[string]any)
 	if kind := scaling["type"]; kind != "longrope" && scaling["rope_type"] != "longrope" {
@@ -234,7 +234,7 @@ func prepareNeoX(w *ggufWriter) error {
 	if heads < 1 {
 		return fmt.Errorf("config.json: num_attention_heads %v: at least one wanted", w.config["num_attention_heads"])
 	}
-	w.extra["{arch}"+keyRopeDims] = math.Floor(w.number("rotary_pct") * math.Floor(w.number("hidden_size")/heads))
+	w.extra[keyRopeDims] = math.Floor(w.number("rotary_pct") * math.Floor(w.number("hidden_size")/heads))
 	return w.scaling()
 }
 

@@ -61,19 +61,19 @@ func (t Tensor) Len() int {
 	return n
 }
 
-// Rows returns the number of stored rows and the elements in each.
+// Rows returns the number of stored rows and the elements in each; a tensor
+// without elements has no rows.
 func (t Tensor) Rows() (rows, k int) {
+	n := t.Len()
 	switch {
-	case len(t.Shape) == 0:
-		return 1, 1
+	case n == 0 || len(t.Shape) == 0:
+		return n, 1
 	case t.Transposed:
-		return t.Shape[1], t.Shape[0]
+		k = t.Shape[0]
+	default:
+		k = t.Shape[len(t.Shape)-1]
 	}
-	rows = 1
-	for _, d := range t.Shape[:len(t.Shape)-1] {
-		rows *= d
-	}
-	return rows, t.Shape[len(t.Shape)-1]
+	return n / k, k
 }
 
 // Bytes returns the number of bytes that the tensor takes in its file.
