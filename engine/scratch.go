@@ -66,16 +66,19 @@ func (s *Scratch) reset() { s.listed, s.weighed = false, false }
 // list makes the tokens with finite logits of at least atLeast the candidates
 // and excludes all others.
 func (s *Scratch) list(logits []float32, atLeast float32) {
-	s.ids, s.nan = s.ids[:0], -1
+	ids, n := resize(s.ids, len(logits)), 0
+	s.nan = -1
 	for i, l := range logits {
 		if l >= atLeast && l > negInf {
-			s.ids = append(s.ids, int32(i))
+			ids[n] = int32(i)
+			n++
 		} else if l < atLeast {
 			logits[i] = negInf
 		} else if l != l {
 			s.nan = i
 		}
 	}
+	s.ids = ids[:n]
 	s.listed, s.weighed = true, false
 }
 
