@@ -35,10 +35,9 @@ func MakeQRows(m, k int) QRows {
 func QuantizeRows(dst *QRows, r0 int, x []float32, ldx, m int) {
 	blocks := (dst.K + qBlock - 1) / qBlock
 	for r := range m {
-		row := x[r*ldx:][:dst.K]
-		for b := range blocks {
-			at := (r0+r)*blocks + b
-			quantizeBlock(dst, at, row[b*qBlock:min(dst.K, (b+1)*qBlock)])
+		row, first := x[r*ldx:][:dst.K], (r0+r)*blocks
+		for b := quantizeWhole(dst, first, row); b < blocks; b++ {
+			quantizeBlock(dst, first+b, row[b*qBlock:min(dst.K, (b+1)*qBlock)])
 		}
 	}
 }

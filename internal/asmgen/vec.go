@@ -3,6 +3,7 @@ package asmgen
 import (
 	"fmt"
 	"math"
+	"slices"
 )
 
 // Offsets of the fields of kernel's struct vec, the argument of all kernels
@@ -67,20 +68,22 @@ func (c *constants) data() Data {
 	return d
 }
 
-// bits is a vector of one 32-bit constant, in memory.
-func (v *vecKernel) bits(b uint32) Mem {
-	c := v.consts
-	for i, have := range c.bits {
-		if have == b {
-			return Mem{Sym: "consts", Disp: i * c.bytes}
-		}
+// of is a vector of one 32-bit constant, in memory.
+func (c *constants) of(bits uint32) Mem {
+	i := slices.Index(c.bits, bits)
+	if i < 0 {
+		i = len(c.bits)
+		c.bits = append(c.bits, bits)
 	}
-	c.bits = append(c.bits, b)
-	return Mem{Sym: "consts", Disp: (len(c.bits) - 1) * c.bytes}
+	return Mem{Sym: "consts", Disp: i * c.bytes}
 }
 
+func (c *constants) num(x float32) Mem { return c.of(math.Float32bits(x)) }
+
+func (v *vecKernel) bits(b uint32) Mem { return v.consts.of(b) }
+
 // num is a vector of one float32, in memory.
-func (v *vecKernel) num(x float32) Mem { return v.bits(math.Float32bits(x)) }
+func (v *vecKernel) num(x float32) Mem { return v.consts.num(x) }
 
 // fix takes a register for the whole function.
 func (v *vecKernel) fix() Reg {
