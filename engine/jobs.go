@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"errors"
 	"sync/atomic"
 
 	"wenmo/model"
@@ -147,12 +146,9 @@ func (e *Engine) newBeam(ctx context.Context, req *Request) (*beamJob, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(req.Processors) > 0 {
-		return nil, errors.New("engine: beam search takes no processors of the caller")
-	}
 	j := &beamJob{
 		jobBase: jobBase{ctx: ctx, req: req, max: maxLen, pages: req.Params.NumBeams * pagesFor(maxLen)},
-		beams:   NewBeams(&req.Params, req.IDs, maxLen),
+		beams:   NewBeams(&req.Params, req.IDs, maxLen, req.Processors...),
 		done:    make(chan struct{}),
 	}
 	j.seqs = []*sequence{{ids: append([]int32(nil), req.IDs...)}}

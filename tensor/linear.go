@@ -35,12 +35,13 @@ func (g *Graph) prepare(t *linearTask, w *Weight) {
 		t.bf16ld = (x.Cols + 1) &^ 1
 		t.bf16 = alloc[uint16](&g.mem, x.Rows*t.bf16ld)
 	case w.DType == Quant && t.q.Q == nil:
-		k := (x.Cols + 31) &^ 31
+		q, blocks := kernel.QRowSizes(x.Rows, x.Cols)
 		t.q = kernel.QRows{
 			M: x.Rows, K: x.Cols,
-			Q:     alloc[int8](&g.mem, x.Rows*k),
-			Scale: alloc[float32](&g.mem, x.Rows*k/32),
-			Sum:   alloc[int32](&g.mem, x.Rows*k/32),
+			Q:      alloc[int8](&g.mem, q),
+			Scale:  alloc[float32](&g.mem, blocks),
+			Sum:    alloc[int32](&g.mem, blocks),
+			Halves: alloc[[2]int16](&g.mem, blocks),
 		}
 	default:
 		return

@@ -111,7 +111,7 @@ func (g *Graph) header(t Tensor) *Tensor {
 }
 
 // alloc returns n elements of an arena, aligned to 64 bytes.
-func alloc[T float32 | uint16 | int8 | int32](a *arena, n int) []T {
+func alloc[T float32 | uint16 | int8 | int32 | [2]int16](a *arena, n int) []T {
 	if n == 0 {
 		return nil
 	}
