@@ -1,9 +1,6 @@
 package kernel
 
-import (
-	"encoding/binary"
-	"fmt"
-)
+import "fmt"
 
 // QuantType is a block format of GGUF that products run on.
 type QuantType uint8
@@ -127,9 +124,12 @@ func PackQuant(dst *QPanels, blocks []byte, row0, rows int) {
 	checkPack(dst, blocks, row0, rows)
 	rowBytes := dst.K / f.block * f.blockBytes
 	for p := row0 / panelWidth; p < panels(row0+rows); p++ {
-		clear(dst.Quants[p*f.panelQuants(dst.K):][:f.panelQuants(dst.K)])
-		clear(dst.Scales[p*f.panelScales(dst.K):][:f.panelScales(dst.K)])
-		for j := range min(panelWidth, row0+rows-p*panelWidth) {
+		n := min(panelWidth, row0+rows-p*panelWidth)
+		if n < panelWidth {
+			clear(dst.Quants[p*f.panelQuants(dst.K):][:f.panelQuants(dst.K)])
+			clear(dst.Scales[p*f.panelScales(dst.K):][:f.panelScales(dst.K)])
+		}
+		for j := range n {
 			row := blocks[(p*panelWidth+j-row0)*rowBytes:][:rowBytes]
 			packRow(dst, row, p, j)
 		}
@@ -148,33 +148,6 @@ func checkPack(dst *QPanels, blocks []byte, row0, rows int) {
 		panic(fmt.Sprintf("kernel: rows %d to %d of %d are no whole panels", row0, row0+rows, dst.N))
 	case len(blocks) != rows*(dst.K/f.block)*f.blockBytes:
 		panic(fmt.Sprintf("kernel: %d rows of %d in %s need %d bytes, have %d", rows, dst.K, f.name, rows*(dst.K/f.block)*f.blockBytes, len(blocks)))
-	}
-}
-
-// packRow puts one row's blocks in place as output j of panel p.
-func packRow(dst *QPanels, row []byte, p, j int) {
-	f := &quantFormats[dst.Type]
-	var u quantUnit
-	for b := range dst.K / qBlock {
-		u.read(dst.Type, row[b/f.units()*f.blockBytes:][:f.blockBytes], b%f.units())
-		quants, head, sub := dst.unitAt(p, b)
-		for i, v := range u.w {
-			switch at := i/4*64 + 4*j + i%4; {
-			case !f.nibbles:
-				quants[at] = v
-			case i/4%2 == 0:
-				quants[i/8*64+4*j+i%4] |= v
-			default:
-				quants[i/8*64+4*j+i%4] |= v << 4
-			}
-		}
-		binary.LittleEndian.PutUint16(head[2*j:], u.d)
-		if f.head == 64 {
-			binary.LittleEndian.PutUint16(head[32+2*j:], u.m)
-		}
-		if f.sub != 0 {
-			sub[j], sub[panelWidth+j] = u.s0, u.s1
-		}
 	}
 }
 
