@@ -24,6 +24,9 @@ func (fam family) readConfig(f *File) (map[string]any, error) {
 		}
 		setPath(config, row.hf, value)
 	}
+	if err := fam.refuse(m); err != nil {
+		return nil, err
+	}
 	for _, row := range fam.metadata {
 		if _, ok := m.values[m.key(row.gguf)]; row.required && !ok {
 			return nil, fmt.Errorf("%s: metadata %q is missing", f.path, m.key(row.gguf))
@@ -56,6 +59,18 @@ func (fam family) readConfig(f *File) (map[string]any, error) {
 		}
 	}
 	return config, nil
+}
+
+// refuse makes an error of keys that change the mathematics in a way that
+// config.json has no words for.
+func (fam family) refuse(m metadata) error {
+	for _, pattern := range refusedKeys {
+		known := slices.ContainsFunc(fam.metadata, func(row metaKey) bool { return row.gguf == pattern })
+		if value, ok := m.values[m.key(pattern)]; ok && !known && number(value) != 0 && number(value) != 1 {
+			return fmt.Errorf("%s: metadata %q: %v is not supported for %s", m.path, m.key(pattern), value, fam.modelType)
+		}
+	}
+	return nil
 }
 
 // finishers complete what a family's metadata says beyond its table.
@@ -123,7 +138,10 @@ func fillHeads(config map[string]any, m metadata) (rotated float64, err error) {
 // fillScaling brings rope_scaling into the form of config.json.
 func fillScaling(config map[string]any, m metadata, f *File) error {
 	scaling, _ := config["rope_scaling"].(map[string]any)
-	kind, _ := scaling["rope_type"].(string)
+	kind, ok := scaling["rope_type"].(string)
+	if !ok && number(scaling["factor"]) != 0 { // so does llama.cpp
+		kind = "linear"
+	}
 	switch kind {
 	case "", "none":
 		delete(config, "rope_scaling")

@@ -305,6 +305,14 @@ var tokenKeys = []metaKey{
 	{"tokenizer.ggml.padding_token_id", "pad_token_id", kindUint, false},
 }
 
+// refusedKeys change the mathematics; families whose tables lack them must not
+// have them, but for the values 0 and 1, which mean nothing.
+var refusedKeys = []string{
+	"{arch}.attention.clamp_kqv", "{arch}.attention.scale", "{arch}.logit_scale", "{arch}.embedding_scale", "{arch}.residual_scale",
+	"{arch}.attn_logit_softcapping", "{arch}.final_logit_softcapping", "{arch}.expert_weights_scale", "{arch}.expert_shared_count",
+	"{arch}.rope.scaling.attn_factor", "{arch}.rope.scale_linear",
+}
+
 // Keys of the Llama kind.
 var (
 	coreKeys = []metaKey{

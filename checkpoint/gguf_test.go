@@ -106,7 +106,7 @@ func TestGGUFBad(t *testing.T) {
 		{"value type", func(b []byte) []byte { b[at(b, "key")] = 13; return b }, `"key"`},
 		{"string length", func(b []byte) []byte { le.PutUint64(b[at(b, "key")+4:], 1<<60); return b }, `"key"`},
 		{"array length", func(b []byte) []byte { le.PutUint64(b[at(b, "list")+8:], 1<<60); return b }, `"list"`},
-		{"element length", func(b []byte) []byte { le.PutUint64(b[at(b, "list")+16:], 1<<60); return b }, `"list": element 0`},
+		{"element length", func(b []byte) []byte { le.PutUint64(b[at(b, "list")+16:], 1<<60); return b }, `"list": the file ends in element 0`},
 		{"element type", func(b []byte) []byte { b[at(b, "list")+4] = 99; return b }, `"list"`},
 		{"key twice", func(b []byte) []byte {
 			return bytes.Replace(b, []byte("\x04\x00\x00\x00\x00\x00\x00\x00list"), []byte("\x03\x00\x00\x00\x00\x00\x00\x00key"), 1)
@@ -211,6 +211,7 @@ func TestFromGGUFBad(t *testing.T) {
 		{"NaN", set("llama.rope.freq_base", float32(math.NaN())), "llama.rope.freq_base"},
 		{"string for a number", set("llama.rope.freq_base", "x"), "llama.rope.freq_base"},
 		{"rope scaling", set("llama.rope.scaling.type", "su"), "llama.rope.scaling.type"},
+		{"attention scale", set("llama.attention.scale", float32(0.5)), "llama.attention.scale"},
 		{"partial rope", set("llama.rope.dimension_count", uint32(4)), "llama.rope.dimension_count"},
 		{"value length", set("llama.attention.value_length", uint32(4)), "llama.attention.value_length"},
 		{"unknown tensor", rename("blk.0.ssm_a"), "blk.0.ssm_a"},

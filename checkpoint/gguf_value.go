@@ -154,28 +154,20 @@ func (c *cursor) strings(what string) ([]string, error) {
 		return nil, err
 	}
 	start := c.pos
-	ends := make([]int32, 0, n)
-	for range n {
-		if len(c.data)-c.pos < 8 {
-			return nil, fmt.Errorf("%s: %s: the file ends in element %d of %d", c.path, what, len(ends), n)
-		}
-		size := binary.LittleEndian.Uint64(c.data[c.pos:])
-		c.pos += 8
-		if size > uint64(len(c.data)-c.pos) {
-			return nil, fmt.Errorf("%s: %s: element %d is %d bytes long, but only %d follow", c.path, what, len(ends), size, len(c.data)-c.pos)
+	for i := range n {
+		size, err := c.u64(what)
+		if err != nil || size > uint64(len(c.data)-c.pos) {
+			return nil, fmt.Errorf("%s: %s: the file ends in element %d of %d", c.path, what, i, n)
 		}
 		c.pos += int(size)
-		if c.pos-start > math.MaxInt32 {
-			return nil, fmt.Errorf("%s: %s: more than 2 GiB of strings", c.path, what)
-		}
-		ends = append(ends, int32(c.pos-start))
 	}
 	block := string(c.data[start:c.pos])
 	values := make([]string, n)
-	at := int32(0)
-	for i, end := range ends {
-		values[i] = block[at+8 : end]
-		at = end
+	at := 0
+	for i := range values {
+		size := int(binary.LittleEndian.Uint64(c.data[start+at:]))
+		values[i] = block[at+8:][:size]
+		at += 8 + size
 	}
 	return values, nil
 }

@@ -108,6 +108,9 @@ func WriteSafetensorsDir(dir string, tensors []Out, meta map[string]string, maxS
 	if len(shards) <= 1 {
 		return WriteSafetensors(filepath.Join(dir, singleFile), tensors, meta)
 	}
+	if exists(filepath.Join(dir, singleFile)) {
+		return fmt.Errorf("%s: it holds %s, which would hide the shards", dir, singleFile)
+	}
 	weightMap := map[string]string{}
 	drafts := make([]*draft, 0, len(shards))
 	for i, shard := range shards {

@@ -4,6 +4,7 @@ package mmap
 
 import (
 	"fmt"
+	"os"
 	"runtime"
 	"runtime/debug"
 )
@@ -12,6 +13,37 @@ import (
 type File struct {
 	Path string
 	Data []byte // must not be written to; nil for an empty file
+}
+
+// Open maps the regular file of that path, or reads it where that is better.
+func Open(path string) (*File, error) {
+	info, err := os.Stat(path) // before opening, which would wait on a pipe
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s: not a regular file", path)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if info, err = f.Stat(); err != nil {
+		return nil, err
+	}
+	size := int(info.Size())
+	if int64(size) != info.Size() {
+		return nil, fmt.Errorf("%s: %d bytes are too many to map", path, info.Size())
+	}
+	if size == 0 {
+		return &File{Path: path}, nil
+	}
+	data, err := load(f, size)
+	if err != nil {
+		return nil, fmt.Errorf("%s: map: %w", path, err)
+	}
+	return &File{Path: path, Data: data}, nil
 }
 
 // Close gives the memory back; Data must not be used any more.

@@ -1,7 +1,7 @@
 package mmap
 
 import (
-	"fmt"
+	"errors"
 	"io"
 	"os"
 	"unsafe"
@@ -9,34 +9,16 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// Open reads the file of that path into memory outside the Go heap. Mapping
-// it would keep others from replacing it.
-func Open(path string) (*File, error) {
-	f, err := os.Open(path)
+// load reads the file: mapping it would keep others from replacing it.
+func load(f *os.File, size int) ([]byte, error) {
+	data, err := Anonymous(size)
 	if err != nil {
 		return nil, err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s: not a regular file", path)
-	}
-	size := info.Size()
-	if int64(int(size)) != size {
-		return nil, fmt.Errorf("%s: %d bytes are too many to read", path, size)
-	}
-	data, err := Anonymous(int(size))
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	if _, err := io.ReadFull(f, data); err != nil {
-		_ = Free(data)
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, errors.Join(err, Free(data))
 	}
-	return &File{Path: path, Data: data}, nil
+	return data, nil
 }
 
 func anonymous(n int) ([]byte, error) {
