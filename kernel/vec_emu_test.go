@@ -1,0 +1,138 @@
+package kernel
+
+import (
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"unsafe"
+
+	"wenmo/internal/asmgen"
+	"wenmo/internal/asmgen/emu"
+)
+
+// vecDefinitions say what each element-wise kernel does to one element: d is
+// what dst holds, a and b the operands, s and t the parameters.
+var vecDefinitions = map[string]func(d, a, b, s, t float32) float32{
+	"add":       func(d, a, b, s, t float32) float32 { return a + b },
+	"mul":       func(d, a, b, s, t float32) float32 { return a * b },
+	"scale":     func(d, a, b, s, t float32) float32 { return a * s },
+	"axpy":      func(d, a, b, s, t float32) float32 { return fma32(s, a, d) },
+	"mulAdd":    func(d, a, b, s, t float32) float32 { return fma32(a, b, d) },
+	"foldTile":  func(d, a, b, s, t float32) float32 { return fma32(d, s, float32(a*t)) },
+	"exp":       func(d, a, b, s, t float32) float32 { return Exp32(a) },
+	"rmsScale":  func(d, a, b, s, t float32) float32 { return float32(a*s) * (t + b) },
+	"center":    func(d, a, b, s, t float32) float32 { return float32(a-s) * t },
+	"silu":      func(d, a, b, s, t float32) float32 { return silu(a) },
+	"gelu":      func(d, a, b, s, t float32) float32 { return gelu(a) },
+	"geluTanh":  func(d, a, b, s, t float32) float32 { return geluTanh(a) },
+	"tanh":      func(d, a, b, s, t float32) float32 { return Tanh32(a) },
+	"softCap":   func(d, a, b, s, t float32) float32 { return s * Tanh32(float32(a*t)) },
+	"swiGLU":    func(d, a, b, s, t float32) float32 { return silu(a) * b },
+	"geGLU":     func(d, a, b, s, t float32) float32 { return gelu(a) * b },
+	"geGLUTanh": func(d, a, b, s, t float32) float32 { return geluTanh(a) * b },
+}
+
+// laneDefinitions say of reductions how an element joins its lane.
+var laneDefinitions = map[string]func(acc, a, b, s float32) float32{
+	"sum":              func(acc, a, b, s float32) float32 { return acc + a },
+	"sumSquares":       func(acc, a, b, s float32) float32 { return fma32(a, a, acc) },
+	"sumSquaresAround": func(acc, a, b, s float32) float32 { return fma32(a-s, a-s, acc) },
+	"dot":              func(acc, a, b, s float32) float32 { return fma32(a, b, acc) },
+	"expSum":           func(acc, a, b, s float32) float32 { return acc + Exp32(a-s) },
+	"max": func(acc, a, b, s float32) float32 {
+		if a > acc {
+			return a
+		}
+		return acc
+	},
+}
+
+// vecMemory is the memory of one call of a kernel.
+type vecMemory struct {
+	dst, a, b, c []float32
+	half         []uint16 // dst of roundBF16
+	lanes        [lanes]float32
+	vec          vec
+}
+
+// newVecMemory fills the operands; n is a whole number of steps.
+func newVecMemory(r *rand.Rand, n int, next func(r *rand.Rand) float32) *vecMemory {
+	e := &vecMemory{half: make([]uint16, n)}
+	for _, x := range []*[]float32{&e.dst, &e.a, &e.b, &e.c} {
+		*x = make([]float32, n)
+		fill(*x, r, next)
+	}
+	fill(e.lanes[:], r, next)
+	e.vec = vec{
+		dst: unsafe.Pointer(&e.dst[0]), a: &e.a[0], b: &e.b[0], c: &e.c[0],
+		s: next(r), t: next(r), steps: n / lanes, lanes: &e.lanes,
+	}
+	return e
+}
+
+func (e *vecMemory) run(t *testing.T, file *asmgen.File, name string) {
+	t.Helper()
+	arg := unsafe.Slice((*byte)(unsafe.Pointer(&e.vec)), unsafe.Sizeof(e.vec))
+	err := emu.Run(file, name, arg, emu.Memory(e.dst), emu.Memory(e.a), emu.Memory(e.b), emu.Memory(e.c), emu.Memory(e.half), emu.Memory(e.lanes[:]))
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestVecEmulated runs the element-wise kernels of both vector lengths in the
+// emulator, which needs no such processor, and compares with the definitions.
+func TestVecEmulated(t *testing.T) {
+	for suffix, file := range map[string]*asmgen.File{"AVX2": asmgen.VecAVX2(), "AVX512": asmgen.VecAVX512()} {
+		t.Run(suffix, func(t *testing.T) {
+			for _, f := range file.Funcs {
+				for _, fl := range fillers {
+					r := rand.New(rand.NewPCG(25, 26))
+					for _, n := range []int{16, 80} {
+						checkEmulated(t, file, f.Name, suffix, newVecMemory(r, n, fl.next), fl.name)
+					}
+				}
+			}
+		})
+	}
+}
+
+func checkEmulated(t *testing.T, file *asmgen.File, name, suffix string, e *vecMemory, values string) {
+	t.Helper()
+	kind := strings.TrimSuffix(name, suffix)
+	want := append([]float32(nil), e.dst...)
+	wantLanes, wantC := e.lanes, append([]float32(nil), e.c...)
+	s, u := e.vec.s, e.vec.t
+	each, reduce := vecDefinitions[kind], laneDefinitions[kind]
+	for i := range want {
+		switch {
+		case each != nil:
+			want[i] = each(want[i], e.a[i], e.b[i], s, u)
+		case reduce != nil:
+			wantLanes[i%lanes] = reduce(wantLanes[i%lanes], e.a[i], e.b[i], s)
+			if kind == "expSum" {
+				want[i] = Exp32(e.a[i] - s)
+			}
+		case kind == "rope":
+			want[i] = float32(e.dst[i]*e.a[i]) - float32(e.c[i]*e.b[i])
+			wantC[i] = float32(e.c[i]*e.a[i]) + float32(e.dst[i]*e.b[i])
+		case kind == "roundBF16":
+			e.vec.dst = unsafe.Pointer(&e.half[0])
+		default:
+			t.Fatalf("%s has no definition", name)
+		}
+	}
+	e.run(t, file, name)
+	for i := range want {
+		if !sameBits(e.dst[i], want[i]) || !sameBits(e.c[i], wantC[i]) {
+			t.Fatalf("%s, %s values: [%d] = %v, %v, want %v, %v", name, values, i, e.dst[i], e.c[i], want[i], wantC[i])
+		}
+		if kind == "roundBF16" && e.half[i] != toBF16(e.a[i]) {
+			t.Fatalf("%s, %s values: [%d] = %#x, want %#x", name, values, i, e.half[i], toBF16(e.a[i]))
+		}
+	}
+	for i := range wantLanes {
+		if !sameBits(e.lanes[i], wantLanes[i]) {
+			t.Fatalf("%s, %s values: lane %d = %v, want %v", name, values, i, e.lanes[i], wantLanes[i])
+		}
+	}
+}
