@@ -220,3 +220,12 @@ func (k *quantKernel) tailBases(rows int) {
 		k.bases(rows, quantSum, QTileSum, quantLds, 1)
 	}
 }
+
+// QuantTypes returns the names of the types in the order of kernel's QuantType.
+func QuantTypes() []string {
+	var names []string
+	for i := range quantSpecs {
+		names = append(names, quantSpecs[i].name)
+	}
+	return names
+}
