@@ -10,7 +10,7 @@ func decodeQ2_K(dst []float32, src []byte) {
 		d, dmin := half(src[80:]), half(src[82:])
 		for run := range 16 { // 16 elements each
 			scale := d * float32(src[run]&15)
-			low := dmin * float32(src[run]>>4)
+			low := float32(dmin * float32(src[run]>>4))
 			q := src[16+run/8*32+run%2*16:][:16]
 			shift := run / 2 % 4 * 2
 			y := dst[16*run:][:16]

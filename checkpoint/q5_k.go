@@ -10,7 +10,7 @@ func decodeQ5_K(dst []float32, src []byte) {
 		high := src[16:48]
 		for run := range 8 { // 32 elements each
 			sc, m := scaleMin(src[4:16], run)
-			scale, low := d*float32(sc), dmin*float32(m)
+			scale, low := d*float32(sc), float32(dmin*float32(m))
 			q := src[48+run/2*32:][:32]
 			shift := run % 2 * 4
 			y := dst[32*run:][:32]

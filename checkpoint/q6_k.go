@@ -39,7 +39,7 @@ func encodeQ6_K(dst []byte, src []float32) {
 		inv := -128 / top
 		putHalf(block[208:], 1/inv)
 		for run, s := range scales {
-			block[192+run] = uint8(min(127, nearest(inv*s)))
+			block[192+run] = uint8(min(127, nearest(float32(inv*s))))
 		}
 		requantizeQ6_K(q[:], x, block)
 		packQ6_K(block, q[:])
@@ -106,7 +106,7 @@ func fitSymmetric(q *[16]uint8, x *[16]float32) float32 {
 // setSymmetric sets q to 32 + x·inv, rounded and clamped.
 func setSymmetric(q *[16]uint8, x *[16]float32, inv float32) {
 	for i, v := range x {
-		q[i] = uint8(32 + max(-32, min(31, nearest(inv*v))))
+		q[i] = uint8(32 + max(-32, min(31, nearest(float32(inv*v)))))
 	}
 }
 
@@ -114,7 +114,7 @@ func setSymmetric(q *[16]uint8, x *[16]float32, inv float32) {
 // would set.
 func sumsSymmetric(x *[16]float32, inv float32) (sumLX, sumL2 float32) {
 	for _, v := range x {
-		l := float32(max(-32, min(31, nearest(inv*v))))
+		l := float32(max(-32, min(31, nearest(float32(inv*v)))))
 		w := float32(v * v)
 		sumLX += float32(float32(w*v) * l)
 		sumL2 += float32(float32(w*l) * l)

@@ -64,8 +64,8 @@ func quantizeRuns(head []byte, q *[256]uint8, x *[256]float32, top int32, rmin f
 		invMin = 63 / maxMin
 	}
 	for j := range scales {
-		scale := min(uint8(nearest(invScale*scales[j])), 63)
-		m := min(uint8(nearest(invMin*mins[j])), 63)
+		scale := min(uint8(nearest(float32(invScale*scales[j]))), 63)
+		m := min(uint8(nearest(float32(invMin*mins[j]))), 63)
 		putScaleMin(head[4:16], j, scale, m)
 	}
 	putHalf(head, maxScale/63)
@@ -81,7 +81,7 @@ func requantize(head []byte, q *[256]uint8, x *[256]float32, top int32) {
 		if d == 0 {
 			continue
 		}
-		dm := half(head[2:]) * float32(m)
+		dm := float32(half(head[2:]) * float32(m))
 		for l := 32 * j; l < 32*j+32; l++ {
 			q[l] = uint8(max(0, min(top, nearest((x[l]+dm)/d))))
 		}
@@ -136,7 +136,7 @@ type sums struct{ l, l2, xl float32 }
 func numbers(q, x, w *run, inv, lo float32, top int32) sums {
 	var s sums
 	for i, v := range x {
-		l := clamped(inv*(v-lo), top)
+		l := clamped(float32(inv*(v-lo)), top)
 		q[i] = l
 		wl := float32(w[i] * l)
 		s.l += wl
