@@ -13,26 +13,44 @@ func pairs(k int) int { return (k + 1) / 2 }
 // out as panels: dst[(p·⌈k/2⌉ + i)·32 + 2j + h] = src[(16p + j)·ld + 2i + h].
 // What is missing in the last panel or the last pair is zero.
 func PackBF16(dst []uint16, src []float32, n, k, ld int) {
-	packBF16(dst, n, k, func(row, i int) uint16 { return toBF16(src[row*ld+i]) })
+	var part [packRun]uint16
+	packBF16(dst, n, k, func(row, i, count int) []uint16 {
+		RoundBF16(part[:count], src[row*ld+i:][:count])
+		return part[:count]
+	})
 }
 
 // PackBF16Bits is PackBF16 for values that are stored as bfloat16.
 func PackBF16Bits(dst, src []uint16, n, k, ld int) {
-	packBF16(dst, n, k, func(row, i int) uint16 { return src[row*ld+i] })
+	packBF16(dst, n, k, func(row, i, count int) []uint16 { return src[row*ld+i:][:count] })
 }
 
 // PackBF16T is PackBF16 for the transpose of src, which has k rows of n.
 func PackBF16T(dst []uint16, src []float32, n, k, ld int) {
-	packBF16(dst, n, k, func(row, i int) uint16 { return toBF16(src[i*ld+row]) })
+	var part [packRun]uint16
+	packBF16(dst, n, k, func(row, i, count int) []uint16 {
+		for at := range part[:count] {
+			part[at] = toBF16(src[(i+at)*ld+row])
+		}
+		return part[:count]
+	})
 }
 
-func packBF16(dst []uint16, n, k int, at func(row, i int) uint16) {
+// packBF16 fills panels from runs of rows: get returns count values of a row
+// from value i on.
+func packBF16(dst []uint16, n, k int, get func(row, i, count int) []uint16) {
 	for p := range panels(n) {
 		panel := dst[p*pairs(k)*bf16Row:][:pairs(k)*bf16Row]
-		clear(panel)
-		for j := range min(panelWidth, n-p*panelWidth) {
-			for i := range k {
-				panel[i/2*bf16Row+2*j+i%2] = at(p*panelWidth+j, i)
+		rows := min(panelWidth, n-p*panelWidth)
+		if rows < panelWidth || k%2 != 0 {
+			clear(panel)
+		}
+		for i := 0; i < k; i += packRun {
+			run := panel[i/2*bf16Row:]
+			for j := range rows {
+				for at, v := range get(p*panelWidth+j, i, min(packRun, k-i)) {
+					run[at/2*bf16Row+2*j+at%2] = v
+				}
 			}
 		}
 	}

@@ -14,20 +14,24 @@ func PanelLenF32(n, k int) int { return panels(n) * panelWidth * k }
 func PackF32(dst, src []float32, n, k, ld int) {
 	for p := range panels(n) {
 		panel := dst[p*panelWidth*k:][:panelWidth*k]
-		for j := range panelWidth {
-			row := p*panelWidth + j
-			if row >= n {
-				for i := range k {
-					panel[i*panelWidth+j] = 0
+		rows := min(panelWidth, n-p*panelWidth)
+		if rows < panelWidth {
+			clear(panel)
+		}
+		for i := 0; i < k; i += packRun {
+			run := panel[i*panelWidth : min(i+packRun, k)*panelWidth]
+			for j := range rows {
+				for at, v := range src[(p*panelWidth+j)*ld+i:][:len(run)/panelWidth] {
+					run[at*panelWidth+j] = v
 				}
-				continue
-			}
-			for i, v := range src[row*ld:][:k] {
-				panel[i*panelWidth+j] = v
 			}
 		}
 	}
 }
+
+// packRun is how much of k is packed at once: a run of a panel stays in the
+// innermost cache while its sixteen rows are written.
+const packRun = 128
 
 // PackF32T lays src, k rows of n (row stride ld), out as panels of its
 // transpose: dst[(p·k + i)·16 + j] = src[i·ld + 16p + j]. Outputs that are
