@@ -1,7 +1,8 @@
 package tokenizer
 
 import (
-	"fmt"
+	"encoding/json"
+	"errors"
 	"strings"
 )
 
@@ -15,15 +16,18 @@ type pattern struct {
 	re   *regex  // any other
 }
 
-func literalPattern(s string) pattern { return pattern{literal: s} }
+func literalPattern(s string) *pattern { return &pattern{literal: s} }
 
-func regexPattern(s string) pattern { return pattern{isRegex: true, regex: s} }
+func regexPattern(s string) *pattern { return &pattern{isRegex: true, regex: s} }
 
 // compile makes the pattern ready for use.
 func (p *pattern) compile() error {
+	if p == nil {
+		return errors.New("pattern is missing")
+	}
 	if !p.isRegex {
 		if p.literal == "" {
-			return fmt.Errorf("an empty pattern")
+			return errors.New("pattern is empty")
 		}
 		return nil
 	}
@@ -78,4 +82,29 @@ func (re *regex) eachMatch(s string, f func(start, end int)) {
 		f(start, end)
 		at, last = end, end
 	}
+}
+
+// MarshalJSON writes the form of a tokenizer.json.
+func (p *pattern) MarshalJSON() ([]byte, error) {
+	if p.isRegex {
+		return json.Marshal(map[string]string{"Regex": p.regex})
+	}
+	return json.Marshal(map[string]string{"String": p.literal})
+}
+
+// UnmarshalJSON reads the form of a tokenizer.json.
+func (p *pattern) UnmarshalJSON(b []byte) error {
+	var v struct{ String, Regex *string }
+	if err := json.Unmarshal(b, &v); err != nil {
+		return err
+	}
+	switch {
+	case v.String != nil && v.Regex == nil:
+		*p = *literalPattern(*v.String)
+	case v.Regex != nil && v.String == nil:
+		*p = *regexPattern(*v.Regex)
+	default:
+		return errors.New("pattern is neither String nor Regex")
+	}
+	return nil
 }

@@ -1,5 +1,7 @@
 package tokenizer
 
+import "fmt"
+
 // spec is the content of a tokenizer.json as plain data: what the loaders of
 // other vocabulary files make, newTokenizer compiles and MarshalJSON writes.
 type spec struct {
@@ -13,34 +15,66 @@ type spec struct {
 	Model         model
 }
 
-// AddedToken is a token that is found in the text before the model sees it.
-type AddedToken struct {
-	ID      int32  `json:"id"`
-	Content string `json:"content"`
-	// SingleWord: not inside a word. LStrip, RStrip: takes the white space
-	// beside it. Normalized: looked for in the normalized text. Special: left
-	// out by Decode with skipSpecial.
-	SingleWord bool `json:"single_word"`
-	LStrip     bool `json:"lstrip"`
-	RStrip     bool `json:"rstrip"`
-	Normalized bool `json:"normalized"`
-	Special    bool `json:"special"`
+// check makes every part ready for use.
+func (s *spec) check() error {
+	if s.Model == nil {
+		return fmt.Errorf("model is missing")
+	}
+	if s.Truncation != nil {
+		if err := s.Truncation.check(); err != nil {
+			return err
+		}
+	}
+	if s.Padding != nil {
+		if err := s.Padding.check(); err != nil {
+			return err
+		}
+	}
+	for field, part := range map[string]any{
+		"normalizer": s.Normalizer, "pre_tokenizer": s.PreTokenizer,
+		"post_processor": s.PostProcessor, "decoder": s.Decoder,
+	} {
+		if err := checkPart(part); err != nil {
+			return fmt.Errorf("%s: %w", field, err)
+		}
+	}
+	return nil
 }
 
-// Each stage is one of several parts; typeName is the part's "type" in a
-// tokenizer.json.
-type (
-	normalizer    interface{ typeName() string }
-	preTokenizer  interface{ typeName() string }
-	postProcessor interface{ typeName() string }
-	decoder       interface{ typeName() string }
-	model         interface {
-		typeName() string
-		tokens() vocab
+// checkPart checks a part and what it is made of.
+func checkPart(part any) error {
+	if c, ok := part.(checker); ok {
+		if err := c.check(); err != nil {
+			return fmt.Errorf("%s: %w", c.(interface{ typeName() string }).typeName(), err)
+		}
 	}
-)
+	for i, sub := range subParts(part) {
+		if err := checkPart(sub); err != nil {
+			return fmt.Errorf("step %d: %w", i, err)
+		}
+	}
+	return nil
+}
 
-// vocab holds the tokens by id; an id without a token holds "".
-type vocab []string
+// subParts returns the parts of a sequence.
+func subParts(part any) []any {
+	switch q := part.(type) {
+	case normalizerSequence:
+		return anys(q.Normalizers)
+	case preTokenizerSequence:
+		return anys(q.PreTokenizers)
+	case postProcessorSequence:
+		return anys(q.Processors)
+	case decoderSequence:
+		return anys(q.Decoders)
+	}
+	return nil
+}
 
-func parseSpec(data []byte) (spec, error) { return spec{}, nil }
+func anys[T any](in []T) []any {
+	out := make([]any, len(in))
+	for i, v := range in {
+		out[i] = v
+	}
+	return out
+}

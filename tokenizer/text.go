@@ -82,7 +82,7 @@ func (w *rewriter) write(r rune, at int) {
 		return
 	}
 	var sp span
-	if at >= 0 && at < len(w.n.align) {
+	if at = min(at, len(w.n.align)-1); at >= 0 {
 		sp = w.n.align[at]
 	}
 	for range len(w.out) - len(w.align) {
@@ -151,4 +151,24 @@ func (n *normalized) validUTF8() {
 		}
 		write(r)
 	})
+}
+
+// slice keeps the bytes from start to end alone.
+func (n *normalized) slice(start, end int) {
+	if start == 0 && end == len(n.s) {
+		return
+	}
+	n.s = n.s[start:end]
+	n.base += start
+	if n.align != nil {
+		n.align = n.align[start:end]
+	}
+}
+
+// origin returns where in the input the text begins.
+func (n *normalized) origin() int {
+	if len(n.align) > 0 {
+		return n.align[0].start
+	}
+	return n.base
 }

@@ -23,7 +23,7 @@ func TestClasses(t *testing.T) {
 		{0x301, isMark | isNonspacing | isCombining | isNFC | isNormal, isLetter},
 		{'é', isLetter | isNormal, isNFC},
 		{0x11938, isMark, isNormal}, // newer than the tables of the normal forms
-		{0x10d4a, isLetter, 0},        // Unicode 16
+		{0x10d4a, isLetter, 0},      // Unicode 16
 		{0xe000, isControl, isLetter},
 		{0x10ffff, 0, 0xffff},
 		{badByte + 0xff, 0, 0xffff},
