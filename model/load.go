@@ -111,11 +111,8 @@ func (l *Loader) Vector(name string, n int) *tensor.Tensor {
 }
 
 func (l *Loader) finite(name string, data []float32) {
-	for i, x := range data {
-		if x-x != 0 {
-			l.fail(fmt.Errorf("%s: tensor %q: element %d is %v", l.file.Path(), name, i, x))
-			return
-		}
+	if i := notFinite(data); i >= 0 {
+		l.fail(fmt.Errorf("%s: tensor %q: element %d is %v", l.file.Path(), name, i, data[i]))
 	}
 }
 
@@ -165,7 +162,7 @@ func (l *Loader) Weight(name string, out, in int, layout Layout) *tensor.Weight 
 	if !ok {
 		return nil
 	}
-	p := &packer{t: t, layout: layout, w: &tensor.Weight{Name: name, Out: out, In: in}, dtype: l.target(t, in)}
+	p := &packer{t: t, layout: layout, w: &tensor.Weight{Name: name, Out: out, In: in}, dtype: l.target(t, in), scratch: make([]packScratch, l.pool.Threads())}
 	if err := p.prepare(); err != nil {
 		l.fail(err)
 		return nil

@@ -13,11 +13,12 @@ import (
 
 // packer packs a stored matrix into panels, a panel a task.
 type packer struct {
-	t      checkpoint.Tensor
-	layout Layout
-	w      *tensor.Weight
-	dtype  checkpoint.DType // of the panels
-	conv   []float32        // a Conv1D weight, widened, [in, out]
+	t       checkpoint.Tensor
+	layout  Layout
+	w       *tensor.Weight
+	dtype   checkpoint.DType // of the panels
+	conv    []float32        // a Conv1D weight, widened, [in, out]
+	scratch []packScratch    // of the workers
 
 	mu    sync.Mutex
 	first error
@@ -72,25 +73,39 @@ func anonymous[T float32 | uint16](n int) ([]T, error) {
 	return unsafe.Slice((*T)(unsafe.Pointer(&b[0])), n), nil
 }
 
-func (p *packer) Do(_, panel int) {
+func (p *packer) Do(worker, panel int) {
 	row0 := panel * 16
 	rows := min(16, p.w.Out-row0)
-	if err := p.pack(panel, row0, rows); err != nil {
+	if err := p.pack(&p.scratch[worker], panel, row0, rows); err != nil {
 		p.fail(err)
 	}
 }
 
-func (p *packer) pack(panel, row0, rows int) error {
-	w, k := p.w, p.w.In
-	if w.DType == tensor.Quant && p.t.DType == p.dtype && p.conv == nil {
-		var blocks []byte
-		for i := range rows {
-			blocks = append(blocks, p.t.RawRow(p.row(row0+i))...)
-		}
-		kernel.PackQuant(&w.Q, blocks, row0, rows)
-		return nil
+// packScratch is a worker's memory for the rows of a panel.
+type packScratch struct {
+	values []float32
+	bytes  []byte
+}
+
+func (s *packScratch) floats(n int) []float32 {
+	if cap(s.values) < n {
+		s.values = make([]float32, n)
 	}
-	values := make([]float32, rows*k)
+	return s.values[:n]
+}
+
+func (p *packer) pack(s *packScratch, panel, row0, rows int) error {
+	w, k := p.w, p.w.In
+	asStored := p.t.DType == p.dtype && p.conv == nil && p.layout.Scale == 0
+	if asStored && w.DType == tensor.Quant {
+		s.bytes = s.bytes[:0]
+		for i := range rows {
+			s.bytes = append(s.bytes, p.t.RawRow(p.row(row0+i))...)
+		}
+		kernel.PackQuant(&w.Q, s.bytes, row0, rows)
+		return p.checkScales(panel, row0)
+	}
+	values := s.floats(rows * k)
 	for i := range rows {
 		if err := p.read(values[i*k:(i+1)*k], row0+i); err != nil {
 			return err
@@ -104,11 +119,23 @@ func (p *packer) pack(panel, row0, rows int) error {
 		n := kernel.PanelLenBF16(16, k)
 		kernel.PackBF16(w.BF16[panel*n:(panel+1)*n], values, rows, k, k)
 	case tensor.Quant:
-		blocks := make([]byte, rows*p.dtype.RowBytes(k))
-		if err := checkpoint.Quantize(p.dtype, blocks, values); err != nil {
+		n := rows * p.dtype.RowBytes(k)
+		if cap(s.bytes) < n {
+			s.bytes = make([]byte, n)
+		}
+		s.bytes = s.bytes[:n]
+		if err := checkpoint.Quantize(p.dtype, s.bytes, values); err != nil {
 			return err
 		}
-		kernel.PackQuant(&w.Q, blocks, row0, rows)
+		kernel.PackQuant(&w.Q, s.bytes, row0, rows)
+	}
+	return nil
+}
+
+// checkScales fails when a scale of a packed panel is not finite.
+func (p *packer) checkScales(panel, row0 int) error {
+	if lane := kernel.CheckQuant(&p.w.Q, panel); lane >= 0 {
+		return fmt.Errorf("%s: tensor %q: a scale of row %d is not finite", p.t.File, p.t.Name, row0+lane)
 	}
 	return nil
 }
@@ -131,10 +158,8 @@ func (p *packer) read(dst []float32, out int) error {
 	} else if err := p.t.Row(dst, row); err != nil {
 		return err
 	}
-	for i, x := range dst {
-		if x-x != 0 {
-			return fmt.Errorf("%s: tensor %q: element [%d, %d] is %v", p.t.File, p.t.Name, row, i, x)
-		}
+	if i := notFinite(dst); i >= 0 {
+		return fmt.Errorf("%s: tensor %q: element [%d, %d] is %v", p.t.File, p.t.Name, row, i, dst[i])
 	}
 	if s := p.layout.Scale; s != 0 {
 		for i := range dst {
@@ -142,4 +167,21 @@ func (p *packer) read(dst []float32, out int) error {
 		}
 	}
 	return nil
+}
+
+// notFinite returns the index of the first NaN or infinity, or −1.
+func notFinite(x []float32) int {
+	bad := float32(0) // stays 0 while all are finite
+	for _, v := range x {
+		bad += v - v
+	}
+	if bad == 0 {
+		return -1
+	}
+	for i, v := range x {
+		if v-v != 0 {
+			return i
+		}
+	}
+	return -1
 }
