@@ -95,7 +95,9 @@ func longestFirst(parts []Encoding, most int) []int {
 }
 
 // cut makes windows of at most n tokens that share Stride tokens; the first is
-// the encoding, the others its overflow.
+// the encoding, the others its overflow. Type ids are given to the first alone:
+// the tokens of the others have 0 whatever their sequence, as in the reference
+// when it truncates before it post-processes.
 func (t *Truncation) cut(e *Encoding, n int) error {
 	length := len(e.IDs)
 	if n >= length {
@@ -103,6 +105,7 @@ func (t *Truncation) cut(e *Encoding, n int) error {
 	}
 	if n == 0 {
 		whole := *e
+		whole.TypeIDs = filled(0, length)
 		*e = e.window(0, 0)
 		e.Overflow = []Encoding{whole}
 		return nil
@@ -128,5 +131,8 @@ func (t *Truncation) cut(e *Encoding, n int) error {
 	}
 	*e = windows[0]
 	e.Overflow = windows[1:]
+	for i := range e.Overflow {
+		e.Overflow[i].TypeIDs = filled(0, len(e.Overflow[i].IDs))
+	}
 	return nil
 }
