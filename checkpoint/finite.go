@@ -35,6 +35,13 @@ var scaleOffsets = map[DType][]int{
 // in its lowest place carries into the sign's.
 func finiteWords(b []byte, exponents, ones uint64) bool {
 	var carry uint64
+	for ; len(b) >= 32; b = b[32:] {
+		four := (*[32]byte)(b)
+		carry |= binary.LittleEndian.Uint64(four[0:])&exponents + ones
+		carry |= binary.LittleEndian.Uint64(four[8:])&exponents + ones
+		carry |= binary.LittleEndian.Uint64(four[16:])&exponents + ones
+		carry |= binary.LittleEndian.Uint64(four[24:])&exponents + ones
+	}
 	for ; len(b) >= 8; b = b[8:] {
 		carry |= binary.LittleEndian.Uint64(b)&exponents + ones
 	}

@@ -164,7 +164,7 @@ func (how transform) order(shape []int, config map[string]any) (swap, error) {
 		parts = 3 // q, k and v
 	}
 	if len(shape) == 0 || heads <= 0 || shape[0]%(heads*parts) != 0 {
-		return swap{}, fmt.Errorf("shape %v does not divide into %s %d heads of %d parts", shape, key, heads, parts)
+		return swap{}, fmt.Errorf("%s %d: shape %v does not divide into so many heads of %d parts", key, heads, shape, parts)
 	}
 	d := shape[0] / heads / parts
 	if how == deinterleave {

@@ -72,7 +72,7 @@ func (m *mixer) survey(pairs []KV, sources []Source) error {
 		n, _ := whole(values[at.key(key)])
 		return n
 	}
-	m.layers, m.experts = get(keyLayers), get("{arch}.expert_count")
+	m.layers, m.experts = get(keyLayers), get(keyExperts)
 	kv := get("{arch}.attention.head_count_kv")
 	m.grouped = kv > 0 && kv != get("{arch}.attention.head_count")
 	if m.arch == "" || m.layers < 1 {

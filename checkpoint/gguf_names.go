@@ -106,7 +106,7 @@ var families = []family{
 			{"blk.{i}.ffn_up_exps.weight", "model.layers.{i}.block_sparse_moe.experts.{e}.w3.weight", stacked},
 		}),
 		metadata: slices.Concat(coreKeys, vocabKey, scalingKeys, []metaKey{
-			{"{arch}.expert_count", "num_local_experts", kindUint, true},
+			{keyExperts, "num_local_experts", kindUint, true},
 			{"{arch}.expert_used_count", "num_experts_per_tok", kindUint, true},
 		}),
 	},
@@ -135,7 +135,7 @@ var families = []family{
 			{"blk.{i}.ffn_up_exps.weight", "model.layers.{i}.mlp.experts.{e}.up_proj.weight", stacked},
 		}),
 		metadata: slices.Concat(coreKeys, scalingKeys, []metaKey{
-			{"{arch}.expert_count", "num_experts", kindUint, true},
+			{keyExperts, "num_experts", kindUint, true},
 			{"{arch}.expert_used_count", "num_experts_per_tok", kindUint, true},
 			{"{arch}.expert_feed_forward_length", "moe_intermediate_size", kindUint, true},
 		}),
@@ -272,6 +272,7 @@ const (
 	keySplitCount   = "split.count"
 	keyType         = "general.type"
 	keyLayers       = "{arch}.block_count"
+	keyExperts      = "{arch}.expert_count"
 	keyRopeDims     = "{arch}.rope.dimension_count"
 	keyValueLength  = "{arch}.attention.value_length"
 )

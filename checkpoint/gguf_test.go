@@ -440,3 +440,17 @@ func BenchmarkOpenGGUF(b *testing.B) {
 		f.Close()
 	}
 }
+
+func BenchmarkCheckFinite(b *testing.B) {
+	for _, d := range []DType{F32, F16, BF16, Q8_0, Q4_K} {
+		x := Tensor{DType: d, Shape: []int{1024, 1024}, Data: make([]byte, d.RowBytes(1<<20))}
+		b.Run(d.String(), func(b *testing.B) {
+			b.SetBytes(int64(len(x.Data)))
+			for b.Loop() {
+				if err := x.CheckFinite(); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

@@ -172,7 +172,7 @@ func (k kind) of(value any) (any, error) {
 // collect turns the tensors of the checkpoint into sources, those outside of
 // the layers first, then layer by layer, by name.
 func (w *ggufWriter) collect() error {
-	layers, _ := whole(getPath(w.config, w.layersKey()))
+	layers, _ := whole(getPath(w.config, w.configKey(keyLayers)))
 	experts := map[string][]Tensor{} // stack → parts
 	counts := map[string]int{}       // pattern → layers that have it
 	for _, t := range w.file.tensors {
@@ -188,12 +188,13 @@ func (w *ggufWriter) collect() error {
 		}
 		name := strings.Replace(row.gguf, "{i}", strconv.Itoa(layer), 1)
 		if row.how == stacked {
-			if expert == len(experts[name]) || expert > len(experts[name]) && expert < len(w.file.tensors) {
-				experts[name] = append(experts[name], make([]Tensor, expert+1-len(experts[name]))...)
+			if expert >= len(w.file.tensors) {
+				return fmt.Errorf("%s: tensor %q: there cannot be so many experts", t.File, t.Name)
 			}
-			if expert < len(experts[name]) {
-				experts[name][expert] = t
+			for len(experts[name]) <= expert {
+				experts[name] = append(experts[name], Tensor{})
 			}
+			experts[name][expert] = t
 			if expert == 0 {
 				counts[row.gguf]++
 			}
@@ -216,9 +217,10 @@ func (w *ggufWriter) collect() error {
 	return nil
 }
 
-func (w *ggufWriter) layersKey() string {
+// configKey returns the key of config.json for one of metadata.
+func (w *ggufWriter) configKey(gguf string) string {
 	for _, row := range w.metadata {
-		if row.gguf == keyLayers {
+		if row.gguf == gguf {
 			return row.hf
 		}
 	}
@@ -305,7 +307,11 @@ func (w *ggufWriter) source(name string, how transform, t Tensor) (Source, error
 
 // stack makes sources of the experts.
 func (w *ggufWriter) stack(experts map[string][]Tensor) error {
+	want, _ := whole(getPath(w.config, w.configKey(keyExperts)))
 	for name, parts := range experts {
+		if len(parts) != want {
+			return fmt.Errorf("%s: %s has %d experts, but config.json says %d", w.file.path, name, len(parts), want)
+		}
 		first := parts[0]
 		for e, t := range parts {
 			if t.Name == "" || !slices.Equal(t.Shape, first.Shape) || t.DType != first.DType {
