@@ -74,9 +74,8 @@ func MatMulBF16(dst []float32, ldd int, x []uint16, ldx, m int, w []uint16, k, n
 		return
 	}
 	steps := pairs(k)
-	checkProduct(dst, ldd, x, ldx, m, 2*steps, n, p1)
-	w = w[:p1*steps*bf16Row]
-	bf16Plan().tiles(m, steps, n, p0, p1, acc, func(b block) {
+	checkProduct(dst, ldd, x, ldx, m, 2*steps, n, p1, len(w), p1*steps*bf16Row)
+	bf16Plans[active].tiles(m, steps, n, p0, p1, acc, func(b block) {
 		bf16Tile(&tile[uint16]{
 			dst: dst[b.row*ldd+b.p*panelWidth:], ldd: ldd,
 			x: x[b.row*ldx+2*b.k:], ldx: ldx,

@@ -17,8 +17,6 @@ var bf16Plans = [...]tilePlan{
 	avx512:   {rows: 12, stream: 12, limit: streamLimit, run: 256, panels: 32},
 }
 
-func bf16Plan() *tilePlan { return &bf16Plans[active] }
-
 func bf16Tile(t *tile[uint16]) {
 	switch active {
 	case avx2:

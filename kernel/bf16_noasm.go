@@ -2,6 +2,6 @@
 
 package kernel
 
-func bf16Plan() *tilePlan { return &portablePlan }
+var bf16Plans = [...]tilePlan{portable: {rows: 4, stream: 4, limit: streamLimit, run: 256, panels: 16}}
 
 func bf16Tile(t *tile[uint16]) { bf16TilePortable(t) }

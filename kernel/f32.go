@@ -57,9 +57,8 @@ func MatMulF32(dst []float32, ldd int, x []float32, ldx, m int, w []float32, k, 
 	if m == 0 || p0 >= p1 {
 		return
 	}
-	checkProduct(dst, ldd, x, ldx, m, k, n, p1)
-	w = w[:p1*panelWidth*k]
-	f32Plan().tiles(m, k, n, p0, p1, acc, func(b block) {
+	checkProduct(dst, ldd, x, ldx, m, k, n, p1, len(w), p1*panelWidth*k)
+	f32Plans[active].tiles(m, k, n, p0, p1, acc, func(b block) {
 		f32Tile(&tile[float32]{
 			dst: dst[b.row*ldd+b.p*panelWidth:], ldd: ldd,
 			x: x[b.row*ldx+b.k:], ldx: ldx,

@@ -14,8 +14,6 @@ var f32Plans = [...]tilePlan{
 	avx512:   {rows: 12, stream: 12, limit: streamLimit, run: 256, panels: 32},
 }
 
-func f32Plan() *tilePlan { return &f32Plans[active] }
-
 func f32Tile(t *tile[float32]) {
 	switch active {
 	case avx2:

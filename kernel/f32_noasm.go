@@ -2,8 +2,6 @@
 
 package kernel
 
-var portablePlan = tilePlan{rows: 4, stream: 4, limit: streamLimit, run: 256, panels: 16}
-
-func f32Plan() *tilePlan { return &portablePlan }
+var f32Plans = [...]tilePlan{portable: {rows: 4, stream: 4, limit: streamLimit, run: 256, panels: 16}}
 
 func f32Tile(t *tile[float32]) { f32TilePortable(t) }

@@ -50,12 +50,8 @@ func q5_kTileAVX512(t *qTile)
 //go:noescape
 func q6_kTileAVX512(t *qTile)
 
-// quantPlan counts runs in blocks of the file. Five and six bits need more
-// registers for a row than the others (internal/asmgen/quant_avx2.go).
-func quantPlan(t QuantType) *tilePlan {
-	return &quantPlans[active][t]
-}
-
+// Five and six bits need more registers for a row than the others
+// (internal/asmgen/quant_avx2.go).
 var quantPlans = [...][len(quantFormats)]tilePlan{
 	portable: quantPlansOf(4, 4),
 	avx2:     quantPlansOf(6, 4),

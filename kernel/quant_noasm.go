@@ -2,8 +2,6 @@
 
 package kernel
 
-var quantPlans = quantPlansOf(4, 4)
-
-func quantPlan(t QuantType) *tilePlan { return &quantPlans[t] }
+var quantPlans = [...][len(quantFormats)]tilePlan{portable: quantPlansOf(4, 4)}
 
 func quantTile(t *qTile) { quantTilePortable(t) }

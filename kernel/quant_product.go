@@ -33,11 +33,11 @@ func MatMulQ(dst []float32, ldd int, x *QRows, r0, m int, w *QPanels, p0, p1 int
 		return
 	}
 	f := &quantFormats[w.Type]
-	checkQuantProduct(x, r0, m, w)
-	checkProduct(dst, ldd, x.Q[r0*x.K:], x.K, m, x.K, w.N, p1)
+	checkQuantRows(x, r0, m, w.K)
+	quants, scales := QPanelSizes(w.Type, w.N, w.K)
+	checkProduct(dst, ldd, x.Q[r0*x.K:], x.K, m, x.K, w.N, p1, min(len(w.Quants)-quants, len(w.Scales)-scales), 0)
 	blocks := x.K / qBlock
-	plan := quantPlan(w.Type)
-	plan.tiles(m, w.K/f.block, w.N, p0, p1, false, func(b block) {
+	quantPlans[active][w.Type].tiles(m, w.K/f.block, w.N, p0, p1, false, func(b block) {
 		unit := b.k * f.units()
 		at := (r0+b.row)*blocks + unit
 		quantTile(&qTile{
@@ -67,19 +67,18 @@ func quantPlansOf(rows, rowsMid int) (plans [len(quantFormats)]tilePlan) {
 	return plans
 }
 
-// checkQuantProduct panics where operands do not fit each other or are shorter
-// than they say, since assembly does not look.
-func checkQuantProduct(x *QRows, r0, m int, w *QPanels) {
-	if x.K != w.K || x.K%qBlock != 0 {
-		panic("kernel: activations and weights of a quantised product differ in length")
-	}
-	if r0 < 0 || r0+m > x.M {
-		panic("kernel: rows beyond the last quantised one")
-	}
+// checkQuantRows panics where the activations do not fit weights of k or are
+// shorter than they say.
+func checkQuantRows(x *QRows, r0, m, k int) {
 	q, blocks := QRowSizes(x.M, x.K)
-	quants, scales := QPanelSizes(w.Type, w.N, w.K)
-	_, _, _, _ = x.Q[:q], x.Scale[:blocks], x.Sum[:blocks], x.Halves[:blocks]
-	_, _ = w.Quants[:quants], w.Scales[:scales]
+	switch {
+	case x.K != k || k%qBlock != 0:
+		panic("kernel: activations and weights of a quantised product differ in length")
+	case r0 < 0 || r0+m > x.M:
+		panic("kernel: rows beyond the last quantised one")
+	case len(x.Q) < q || len(x.Scale) < blocks || len(x.Sum) < blocks || len(x.Halves) < blocks:
+		panic("kernel: quantised rows are shorter than they say")
+	}
 }
 
 // quantTilePortable is the definition of a tile.

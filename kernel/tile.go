@@ -90,13 +90,17 @@ func (plan *tilePlan) height(left int) int {
 
 // checkProduct panics where the slices are shorter than a product of m rows
 // with panels up to p1 needs, since assembly does not look.
-func checkProduct[T float32 | uint16 | int8](dst []float32, ldd int, x []T, ldx, m, k, n, p1 int) {
-	if p1 > panels(n) {
+func checkProduct[T float32 | uint16 | int8](dst []float32, ldd int, x []T, ldx, m, k, n, p1, w, wNeeded int) {
+	switch {
+	case p1 > panels(n):
 		panic("kernel: panels beyond the last output")
-	}
-	_ = dst[:(m-1)*ldd+min(n, p1*panelWidth)]
-	_ = x[:(m-1)*ldx+k]
-	if m > 1 && (ldd < 0 || ldx < 0) {
-		panic("kernel: negative stride")
+	case ldd < 0 || ldx < 0:
+		panic("kernel: a negative stride")
+	case len(dst) < (m-1)*ldd+min(n, p1*panelWidth):
+		panic("kernel: too short a slice for the outputs")
+	case len(x) < (m-1)*ldx+k:
+		panic("kernel: too short a slice of activations")
+	case w < wNeeded:
+		panic("kernel: too short a slice of weights")
 	}
 }
