@@ -62,7 +62,11 @@ func fold(l *[lanes]float32) float32 {
 // Sum returns the sum of x in sixteen lanes.
 func Sum(x []float32) float32 {
 	var l [lanes]float32
-	for i := opSum.reduce(&l, x, x, nil, 0, 0); i < len(x); i++ {
+	i, r := opSum.reduce(&l, x, x, nil, 0, 0)
+	if i == len(x) && i > 0 {
+		return r
+	}
+	for ; i < len(x); i++ {
 		l[i%lanes] += x[i]
 	}
 	return fold(&l)
@@ -71,7 +75,11 @@ func Sum(x []float32) float32 {
 // SumSquares returns the sum of x² in sixteen lanes of fused steps.
 func SumSquares(x []float32) float32 {
 	var l [lanes]float32
-	for i := opSumSquares.reduce(&l, x, x, nil, 0, 0); i < len(x); i++ {
+	i, r := opSumSquares.reduce(&l, x, x, nil, 0, 0)
+	if i == len(x) && i > 0 {
+		return r
+	}
+	for ; i < len(x); i++ {
 		l[i%lanes] = fma32(x[i], x[i], l[i%lanes])
 	}
 	return fold(&l)
@@ -81,7 +89,11 @@ func SumSquares(x []float32) float32 {
 // steps.
 func sumSquaresAround(x []float32, mean float32) float32 {
 	var l [lanes]float32
-	for i := opSumSquaresAround.reduce(&l, x, x, nil, mean, 0); i < len(x); i++ {
+	i, r := opSumSquaresAround.reduce(&l, x, x, nil, mean, 0)
+	if i == len(x) && i > 0 {
+		return r
+	}
+	for ; i < len(x); i++ {
 		d := x[i] - mean
 		l[i%lanes] = fma32(d, d, l[i%lanes])
 	}
@@ -93,10 +105,14 @@ func sumSquaresAround(x []float32, mean float32) float32 {
 func Dot(a, b []float32) float32 {
 	b = b[:len(a)]
 	var l [lanes]float32
-	for i := opDot.reduce(&l, a, a, b, 0, 0); i < len(a); i++ {
+	i, r := opDot.reduce(&l, a, a, b, 0, 0)
+	if i == len(a) && i > 0 {
+		return r
+	}
+	for ; i < len(a); i++ {
 		l[i%lanes] = fma32(a[i], b[i], l[i%lanes])
 	}
-	for i := len(a); i%lanes != 0; i++ {
+	for ; i%lanes != 0; i++ {
 		l[i%lanes] += 0
 	}
 	return fold(&l)
@@ -109,11 +125,20 @@ func Max(x []float32) float32 {
 	for i := range l {
 		l[i] = -inf32
 	}
-	for i := opMax.reduce(&l, x, x, nil, 0, 0); i < len(x); i++ {
+	i, r := opMax.reduce(&l, x, x, nil, 0, 0)
+	if i == len(x) && i > 0 {
+		return r
+	}
+	for ; i < len(x); i++ {
 		if x[i] > l[i%lanes] {
 			l[i%lanes] = x[i]
 		}
 	}
+	return foldMax(&l)
+}
+
+// foldMax takes the maximum as fold takes the sum.
+func foldMax(l *[lanes]float32) float32 {
 	for h := lanes / 2; h > 0; h /= 2 {
 		for i := range h {
 			if l[i+h] > l[i] {

@@ -11,7 +11,11 @@ func Softmax(dst, x []float32) {
 func expSum(dst, x []float32, m float32) float32 {
 	var l [lanes]float32
 	dst = dst[:len(x)]
-	for i := opExpSum.reduce(&l, dst, x, nil, m, 0); i < len(x); i++ {
+	i, r := opExpSum.reduce(&l, dst, x, nil, m, 0)
+	if i == len(x) && i > 0 {
+		return r
+	}
+	for ; i < len(x); i++ {
 		e := Exp32(x[i] - m)
 		dst[i] = e
 		l[i%lanes] += e
@@ -56,6 +60,9 @@ func LogSoftmaxBackward(dx, dy, y []float32) {
 // treated on its own, without the tiles before it, so that tiles may be
 // computed anywhere and folded in order (FoldTile): DESIGN, "pages".
 func TileSoftmax(s []float32) (m, l float32) {
+	if m, l, ok := runTileSoftmax(s); ok {
+		return m, l
+	}
 	m = Max(s)
 	if m == -inf32 {
 		return m, expSum(s, s, 0) // exp(−Inf) = 0; a NaN shows in l

@@ -21,6 +21,7 @@ const (
 	opMax
 	opExp
 	opExpSum
+	opTileSoftmax
 	opRMSScale
 	opCenter
 	opSiLU
@@ -43,6 +44,7 @@ type vec struct {
 	s, t    float32
 	steps   int // of sixteen elements, at least one
 	lanes   *[lanes]float32
+	r, q    float32 // results of a reduction
 }
 
 // Assembly cannot be preempted: one call takes some 20 µs of the slowest
@@ -53,27 +55,42 @@ const vecMaxSteps = 1024
 // and returns their number. a and b are as long as dst, or nil where the
 // operation has none.
 func (op vecOp) run(dst, a, b []float32, s, t float32) int {
-	return op.reduce(nil, dst, a, b, s, t)
+	done, _ := op.reduce(nil, dst, a, b, s, t)
+	return done
 }
 
 // reduce is run for an operation that carries lanes. Where it has no result
-// but these, dst is a, and stays as it is.
-func (op vecOp) reduce(l *[lanes]float32, dst, a, b []float32, s, t float32) int {
+// but these, dst is a, and stays as it is. r is the lanes folded.
+func (op vecOp) reduce(l *[lanes]float32, dst, a, b []float32, s, t float32) (done int, r float32) {
 	if active == portable {
-		return 0
+		return 0, 0
 	}
-	done := 0
 	for rest := len(dst) / lanes; rest > 0; rest -= vecMaxSteps {
 		v := vec{dst: unsafe.Pointer(&dst[done]), a: &a[done], s: s, t: t, steps: min(rest, vecMaxSteps), lanes: l}
 		if b != nil {
 			v.b = &b[done]
 		}
 		if !op.call(&v) {
-			return 0
+			return 0, 0
 		}
 		done += v.steps * lanes
+		r = v.r
 	}
-	return done
+	return done, r
+}
+
+// runTileSoftmax is run for opTileSoftmax, which takes whole steps only; ok
+// says whether it did its work.
+func runTileSoftmax(s []float32) (m, l float32, ok bool) {
+	steps := len(s) / lanes
+	if steps == 0 || steps > vecMaxSteps || len(s)%lanes != 0 {
+		return 0, 0, false
+	}
+	v := vec{dst: unsafe.Pointer(&s[0]), a: &s[0], steps: steps}
+	if !opTileSoftmax.call(&v) {
+		return 0, 0, false
+	}
+	return v.r, v.q, true
 }
 
 // runRope is run for opRope, which rotates lo and hi in place.

@@ -43,6 +43,8 @@ func (op vecOp) callAVX2(v *vec) {
 		expAVX2(v)
 	case opExpSum:
 		expSumAVX2(v)
+	case opTileSoftmax:
+		tileSoftmaxAVX2(v)
 	case opRMSScale:
 		rmsScaleAVX2(v)
 	case opCenter:
@@ -98,6 +100,8 @@ func (op vecOp) callAVX512(v *vec) {
 		expAVX512(v)
 	case opExpSum:
 		expSumAVX512(v)
+	case opTileSoftmax:
+		tileSoftmaxAVX512(v)
 	case opRMSScale:
 		rmsScaleAVX512(v)
 	case opCenter:
@@ -163,6 +167,9 @@ func expAVX2(v *vec)
 
 //go:noescape
 func expSumAVX2(v *vec)
+
+//go:noescape
+func tileSoftmaxAVX2(v *vec)
 
 //go:noescape
 func rmsScaleAVX2(v *vec)
@@ -238,6 +245,9 @@ func expAVX512(v *vec)
 
 //go:noescape
 func expSumAVX512(v *vec)
+
+//go:noescape
+func tileSoftmaxAVX512(v *vec)
 
 //go:noescape
 func rmsScaleAVX512(v *vec)

@@ -52,91 +52,95 @@ DATA consts<>+352(SB)/8, $0x3f8000003f800000
 DATA consts<>+360(SB)/8, $0x3f8000003f800000
 DATA consts<>+368(SB)/8, $0x3f8000003f800000
 DATA consts<>+376(SB)/8, $0x3f8000003f800000
-DATA consts<>+384(SB)/8, $0x8000000080000000
-DATA consts<>+392(SB)/8, $0x8000000080000000
-DATA consts<>+400(SB)/8, $0x8000000080000000
-DATA consts<>+408(SB)/8, $0x8000000080000000
-DATA consts<>+416(SB)/8, $0x7fffffff7fffffff
-DATA consts<>+424(SB)/8, $0x7fffffff7fffffff
-DATA consts<>+432(SB)/8, $0x7fffffff7fffffff
-DATA consts<>+440(SB)/8, $0x7fffffff7fffffff
-DATA consts<>+448(SB)/8, $0x3f3504f33f3504f3
-DATA consts<>+456(SB)/8, $0x3f3504f33f3504f3
-DATA consts<>+464(SB)/8, $0x3f3504f33f3504f3
-DATA consts<>+472(SB)/8, $0x3f3504f33f3504f3
-DATA consts<>+480(SB)/8, $0x3f0000003f000000
-DATA consts<>+488(SB)/8, $0x3f0000003f000000
-DATA consts<>+496(SB)/8, $0x3f0000003f000000
-DATA consts<>+504(SB)/8, $0x3f0000003f000000
-DATA consts<>+512(SB)/8, $0x3ed70a3d3ed70a3d
-DATA consts<>+520(SB)/8, $0x3ed70a3d3ed70a3d
-DATA consts<>+528(SB)/8, $0x3ed70a3d3ed70a3d
-DATA consts<>+536(SB)/8, $0x3ed70a3d3ed70a3d
-DATA consts<>+544(SB)/8, $0x3d9270213d927021
-DATA consts<>+552(SB)/8, $0x3d9270213d927021
-DATA consts<>+560(SB)/8, $0x3d9270213d927021
-DATA consts<>+568(SB)/8, $0x3d9270213d927021
-DATA consts<>+576(SB)/8, $0xbea60917bea60917
-DATA consts<>+584(SB)/8, $0xbea60917bea60917
-DATA consts<>+592(SB)/8, $0xbea60917bea60917
-DATA consts<>+600(SB)/8, $0xbea60917bea60917
-DATA consts<>+608(SB)/8, $0x3ee3e16c3ee3e16c
-DATA consts<>+616(SB)/8, $0x3ee3e16c3ee3e16c
-DATA consts<>+624(SB)/8, $0x3ee3e16c3ee3e16c
-DATA consts<>+632(SB)/8, $0x3ee3e16c3ee3e16c
-DATA consts<>+640(SB)/8, $0xbe070e0abe070e0a
-DATA consts<>+648(SB)/8, $0xbe070e0abe070e0a
-DATA consts<>+656(SB)/8, $0xbe070e0abe070e0a
-DATA consts<>+664(SB)/8, $0xbe070e0abe070e0a
-DATA consts<>+672(SB)/8, $0x3e89247a3e89247a
-DATA consts<>+680(SB)/8, $0x3e89247a3e89247a
-DATA consts<>+688(SB)/8, $0x3e89247a3e89247a
-DATA consts<>+696(SB)/8, $0x3e89247a3e89247a
-DATA consts<>+704(SB)/8, $0x3e48379c3e48379c
-DATA consts<>+712(SB)/8, $0x3e48379c3e48379c
-DATA consts<>+720(SB)/8, $0x3e48379c3e48379c
-DATA consts<>+728(SB)/8, $0x3e48379c3e48379c
-DATA consts<>+736(SB)/8, $0x3e751d9c3e751d9c
-DATA consts<>+744(SB)/8, $0x3e751d9c3e751d9c
-DATA consts<>+752(SB)/8, $0x3e751d9c3e751d9c
-DATA consts<>+760(SB)/8, $0x3e751d9c3e751d9c
-DATA consts<>+768(SB)/8, $0x3e7287243e728724
-DATA consts<>+776(SB)/8, $0x3e7287243e728724
-DATA consts<>+784(SB)/8, $0x3e7287243e728724
-DATA consts<>+792(SB)/8, $0x3e7287243e728724
-DATA consts<>+800(SB)/8, $0x3d9222793d922279
-DATA consts<>+808(SB)/8, $0x3d9222793d922279
-DATA consts<>+816(SB)/8, $0x3d9222793d922279
-DATA consts<>+824(SB)/8, $0x3d9222793d922279
-DATA consts<>+832(SB)/8, $0x3fcc422a3fcc422a
-DATA consts<>+840(SB)/8, $0x3fcc422a3fcc422a
-DATA consts<>+848(SB)/8, $0x3fcc422a3fcc422a
-DATA consts<>+856(SB)/8, $0x3fcc422a3fcc422a
-DATA consts<>+864(SB)/8, $0xc1a00000c1a00000
-DATA consts<>+872(SB)/8, $0xc1a00000c1a00000
-DATA consts<>+880(SB)/8, $0xc1a00000c1a00000
-DATA consts<>+888(SB)/8, $0xc1a00000c1a00000
-DATA consts<>+896(SB)/8, $0xc0000000c0000000
-DATA consts<>+904(SB)/8, $0xc0000000c0000000
-DATA consts<>+912(SB)/8, $0xc0000000c0000000
-DATA consts<>+920(SB)/8, $0xc0000000c0000000
-DATA consts<>+928(SB)/8, $0x4000000040000000
-DATA consts<>+936(SB)/8, $0x4000000040000000
-DATA consts<>+944(SB)/8, $0x4000000040000000
-DATA consts<>+952(SB)/8, $0x4000000040000000
-DATA consts<>+960(SB)/8, $0x0000000100000001
-DATA consts<>+968(SB)/8, $0x0000000100000001
-DATA consts<>+976(SB)/8, $0x0000000100000001
-DATA consts<>+984(SB)/8, $0x0000000100000001
-DATA consts<>+992(SB)/8, $0x00007fff00007fff
-DATA consts<>+1000(SB)/8, $0x00007fff00007fff
-DATA consts<>+1008(SB)/8, $0x00007fff00007fff
-DATA consts<>+1016(SB)/8, $0x00007fff00007fff
-DATA consts<>+1024(SB)/8, $0x0000004000000040
-DATA consts<>+1032(SB)/8, $0x0000004000000040
-DATA consts<>+1040(SB)/8, $0x0000004000000040
-DATA consts<>+1048(SB)/8, $0x0000004000000040
-GLOBL consts<>(SB), RODATA|NOPTR, $1056
+DATA consts<>+384(SB)/8, $0xff800000ff800000
+DATA consts<>+392(SB)/8, $0xff800000ff800000
+DATA consts<>+400(SB)/8, $0xff800000ff800000
+DATA consts<>+408(SB)/8, $0xff800000ff800000
+DATA consts<>+416(SB)/8, $0x8000000080000000
+DATA consts<>+424(SB)/8, $0x8000000080000000
+DATA consts<>+432(SB)/8, $0x8000000080000000
+DATA consts<>+440(SB)/8, $0x8000000080000000
+DATA consts<>+448(SB)/8, $0x7fffffff7fffffff
+DATA consts<>+456(SB)/8, $0x7fffffff7fffffff
+DATA consts<>+464(SB)/8, $0x7fffffff7fffffff
+DATA consts<>+472(SB)/8, $0x7fffffff7fffffff
+DATA consts<>+480(SB)/8, $0x3f3504f33f3504f3
+DATA consts<>+488(SB)/8, $0x3f3504f33f3504f3
+DATA consts<>+496(SB)/8, $0x3f3504f33f3504f3
+DATA consts<>+504(SB)/8, $0x3f3504f33f3504f3
+DATA consts<>+512(SB)/8, $0x3f0000003f000000
+DATA consts<>+520(SB)/8, $0x3f0000003f000000
+DATA consts<>+528(SB)/8, $0x3f0000003f000000
+DATA consts<>+536(SB)/8, $0x3f0000003f000000
+DATA consts<>+544(SB)/8, $0x3ed70a3d3ed70a3d
+DATA consts<>+552(SB)/8, $0x3ed70a3d3ed70a3d
+DATA consts<>+560(SB)/8, $0x3ed70a3d3ed70a3d
+DATA consts<>+568(SB)/8, $0x3ed70a3d3ed70a3d
+DATA consts<>+576(SB)/8, $0x3d9270213d927021
+DATA consts<>+584(SB)/8, $0x3d9270213d927021
+DATA consts<>+592(SB)/8, $0x3d9270213d927021
+DATA consts<>+600(SB)/8, $0x3d9270213d927021
+DATA consts<>+608(SB)/8, $0xbea60917bea60917
+DATA consts<>+616(SB)/8, $0xbea60917bea60917
+DATA consts<>+624(SB)/8, $0xbea60917bea60917
+DATA consts<>+632(SB)/8, $0xbea60917bea60917
+DATA consts<>+640(SB)/8, $0x3ee3e16c3ee3e16c
+DATA consts<>+648(SB)/8, $0x3ee3e16c3ee3e16c
+DATA consts<>+656(SB)/8, $0x3ee3e16c3ee3e16c
+DATA consts<>+664(SB)/8, $0x3ee3e16c3ee3e16c
+DATA consts<>+672(SB)/8, $0xbe070e0abe070e0a
+DATA consts<>+680(SB)/8, $0xbe070e0abe070e0a
+DATA consts<>+688(SB)/8, $0xbe070e0abe070e0a
+DATA consts<>+696(SB)/8, $0xbe070e0abe070e0a
+DATA consts<>+704(SB)/8, $0x3e89247a3e89247a
+DATA consts<>+712(SB)/8, $0x3e89247a3e89247a
+DATA consts<>+720(SB)/8, $0x3e89247a3e89247a
+DATA consts<>+728(SB)/8, $0x3e89247a3e89247a
+DATA consts<>+736(SB)/8, $0x3e48379c3e48379c
+DATA consts<>+744(SB)/8, $0x3e48379c3e48379c
+DATA consts<>+752(SB)/8, $0x3e48379c3e48379c
+DATA consts<>+760(SB)/8, $0x3e48379c3e48379c
+DATA consts<>+768(SB)/8, $0x3e751d9c3e751d9c
+DATA consts<>+776(SB)/8, $0x3e751d9c3e751d9c
+DATA consts<>+784(SB)/8, $0x3e751d9c3e751d9c
+DATA consts<>+792(SB)/8, $0x3e751d9c3e751d9c
+DATA consts<>+800(SB)/8, $0x3e7287243e728724
+DATA consts<>+808(SB)/8, $0x3e7287243e728724
+DATA consts<>+816(SB)/8, $0x3e7287243e728724
+DATA consts<>+824(SB)/8, $0x3e7287243e728724
+DATA consts<>+832(SB)/8, $0x3d9222793d922279
+DATA consts<>+840(SB)/8, $0x3d9222793d922279
+DATA consts<>+848(SB)/8, $0x3d9222793d922279
+DATA consts<>+856(SB)/8, $0x3d9222793d922279
+DATA consts<>+864(SB)/8, $0x3fcc422a3fcc422a
+DATA consts<>+872(SB)/8, $0x3fcc422a3fcc422a
+DATA consts<>+880(SB)/8, $0x3fcc422a3fcc422a
+DATA consts<>+888(SB)/8, $0x3fcc422a3fcc422a
+DATA consts<>+896(SB)/8, $0xc1a00000c1a00000
+DATA consts<>+904(SB)/8, $0xc1a00000c1a00000
+DATA consts<>+912(SB)/8, $0xc1a00000c1a00000
+DATA consts<>+920(SB)/8, $0xc1a00000c1a00000
+DATA consts<>+928(SB)/8, $0xc0000000c0000000
+DATA consts<>+936(SB)/8, $0xc0000000c0000000
+DATA consts<>+944(SB)/8, $0xc0000000c0000000
+DATA consts<>+952(SB)/8, $0xc0000000c0000000
+DATA consts<>+960(SB)/8, $0x4000000040000000
+DATA consts<>+968(SB)/8, $0x4000000040000000
+DATA consts<>+976(SB)/8, $0x4000000040000000
+DATA consts<>+984(SB)/8, $0x4000000040000000
+DATA consts<>+992(SB)/8, $0x0000000100000001
+DATA consts<>+1000(SB)/8, $0x0000000100000001
+DATA consts<>+1008(SB)/8, $0x0000000100000001
+DATA consts<>+1016(SB)/8, $0x0000000100000001
+DATA consts<>+1024(SB)/8, $0x00007fff00007fff
+DATA consts<>+1032(SB)/8, $0x00007fff00007fff
+DATA consts<>+1040(SB)/8, $0x00007fff00007fff
+DATA consts<>+1048(SB)/8, $0x00007fff00007fff
+DATA consts<>+1056(SB)/8, $0x0000004000000040
+DATA consts<>+1064(SB)/8, $0x0000004000000040
+DATA consts<>+1072(SB)/8, $0x0000004000000040
+DATA consts<>+1080(SB)/8, $0x0000004000000040
+GLOBL consts<>(SB), RODATA|NOPTR, $1088
 
 // func addAVX2(v *vec)
 TEXT ·addAVX2(SB), NOSPLIT, $0-8
@@ -301,6 +305,14 @@ loop1:
 	JLT loop1
 	VMOVUPS Y0, (R8)
 	VMOVUPS Y1, 32(R8)
+	VADDPS Y0, Y1, Y0
+	VEXTRACTF128 $1, Y0, X2
+	VADDPS X0, X2, X0
+	VPERMILPS $78, X0, X2
+	VADDPS X0, X2, X0
+	VPERMILPS $177, X0, X2
+	VADDPS X0, X2, X0
+	VMOVSS X0, 56(AX)
 	VZEROUPPER
 	RET
 
@@ -327,6 +339,14 @@ loop1:
 	JLT loop1
 	VMOVUPS Y0, (R8)
 	VMOVUPS Y1, 32(R8)
+	VADDPS Y0, Y1, Y0
+	VEXTRACTF128 $1, Y0, X2
+	VADDPS X0, X2, X0
+	VPERMILPS $78, X0, X2
+	VADDPS X0, X2, X0
+	VPERMILPS $177, X0, X2
+	VADDPS X0, X2, X0
+	VMOVSS X0, 56(AX)
 	VZEROUPPER
 	RET
 
@@ -356,6 +376,14 @@ loop1:
 	JLT loop1
 	VMOVUPS Y1, (R8)
 	VMOVUPS Y2, 32(R8)
+	VADDPS Y1, Y2, Y1
+	VEXTRACTF128 $1, Y1, X3
+	VADDPS X1, X3, X1
+	VPERMILPS $78, X1, X3
+	VADDPS X1, X3, X1
+	VPERMILPS $177, X1, X3
+	VADDPS X1, X3, X1
+	VMOVSS X1, 56(AX)
 	VZEROUPPER
 	RET
 
@@ -382,6 +410,14 @@ loop1:
 	JLT loop1
 	VMOVUPS Y0, (R8)
 	VMOVUPS Y1, 32(R8)
+	VADDPS Y0, Y1, Y0
+	VEXTRACTF128 $1, Y0, X2
+	VADDPS X0, X2, X0
+	VPERMILPS $78, X0, X2
+	VADDPS X0, X2, X0
+	VPERMILPS $177, X0, X2
+	VADDPS X0, X2, X0
+	VMOVSS X0, 56(AX)
 	VZEROUPPER
 	RET
 
@@ -408,6 +444,14 @@ loop1:
 	JLT loop1
 	VMOVUPS Y0, (R8)
 	VMOVUPS Y1, 32(R8)
+	VMAXPS Y0, Y1, Y0
+	VEXTRACTF128 $1, Y0, X2
+	VMAXPS X0, X2, X0
+	VPERMILPS $78, X0, X2
+	VMAXPS X0, X2, X0
+	VPERMILPS $177, X0, X2
+	VMAXPS X0, X2, X0
+	VMOVSS X0, 56(AX)
 	VZEROUPPER
 	RET
 
@@ -564,6 +608,123 @@ loop1:
 	JLT loop1
 	VMOVUPS Y1, (R8)
 	VMOVUPS Y2, 32(R8)
+	VADDPS Y1, Y2, Y1
+	VEXTRACTF128 $1, Y1, X3
+	VADDPS X1, X3, X1
+	VPERMILPS $78, X1, X3
+	VADDPS X1, X3, X1
+	VPERMILPS $177, X1, X3
+	VADDPS X1, X3, X1
+	VMOVSS X1, 56(AX)
+	VZEROUPPER
+	RET
+
+// func tileSoftmaxAVX2(v *vec)
+TEXT ·tileSoftmaxAVX2(SB), NOSPLIT, $0-8
+	MOVQ v+0(FP), AX
+	MOVQ (AX), DI
+	MOVQ 8(AX), SI
+	MOVQ 16(AX), DX
+	MOVQ 24(AX), R9
+	MOVQ 40(AX), CX
+	SHLQ $4, CX
+	VMOVUPS consts<>+384(SB), Y0
+	VMOVUPS consts<>+384(SB), Y1
+	XORL BX, BX
+loop1:
+	VMOVUPS (SI)(BX*4), Y2
+	VMAXPS Y0, Y2, Y0
+	VMOVUPS 32(SI)(BX*4), Y2
+	VMAXPS Y1, Y2, Y1
+	ADDQ $16, BX
+	CMPQ BX, CX
+	JLT loop1
+	VMAXPS Y0, Y1, Y0
+	VEXTRACTF128 $1, Y0, X2
+	VMAXPS X0, X2, X0
+	VPERMILPS $78, X0, X2
+	VMAXPS X0, X2, X0
+	VPERMILPS $177, X0, X2
+	VMAXPS X0, X2, X0
+	VMOVSS X0, 56(AX)
+	VCMPPS $0, consts<>+384(SB), X0, X3
+	VANDNPS X0, X3, X0
+	VBROADCASTSS X0, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	XORL BX, BX
+loop2:
+	VMOVUPS (SI)(BX*4), Y6
+	VSUBPS Y3, Y6, Y6
+	VMOVUPS consts<>+0(SB), Y7
+	VMOVUPS consts<>+32(SB), Y8
+	VMINPS Y6, Y8, Y8
+	VMAXPS Y8, Y7, Y7
+	VMULPS consts<>+64(SB), Y7, Y8
+	VADDPS consts<>+96(SB), Y8, Y8
+	VPSLLD $23, Y8, Y6
+	VSUBPS consts<>+96(SB), Y8, Y8
+	VMULPS consts<>+128(SB), Y8, Y9
+	VSUBPS Y9, Y7, Y7
+	VMULPS consts<>+160(SB), Y8, Y8
+	VSUBPS Y8, Y7, Y7
+	VMULPS consts<>+192(SB), Y7, Y8
+	VADDPS consts<>+224(SB), Y8, Y8
+	VMULPS Y8, Y7, Y8
+	VADDPS consts<>+256(SB), Y8, Y8
+	VMULPS Y8, Y7, Y8
+	VADDPS consts<>+288(SB), Y8, Y8
+	VMULPS Y8, Y7, Y8
+	VADDPS consts<>+320(SB), Y8, Y8
+	VMULPS Y7, Y7, Y9
+	VMULPS Y8, Y9, Y9
+	VADDPS Y7, Y9, Y9
+	VADDPS consts<>+352(SB), Y9, Y9
+	VADDPS Y9, Y9, Y9
+	VMULPS Y6, Y9, Y9
+	VMOVUPS Y9, (DI)(BX*4)
+	VADDPS Y9, Y4, Y4
+	VMOVUPS 32(SI)(BX*4), Y6
+	VSUBPS Y3, Y6, Y6
+	VMOVUPS consts<>+0(SB), Y7
+	VMOVUPS consts<>+32(SB), Y8
+	VMINPS Y6, Y8, Y8
+	VMAXPS Y8, Y7, Y7
+	VMULPS consts<>+64(SB), Y7, Y8
+	VADDPS consts<>+96(SB), Y8, Y8
+	VPSLLD $23, Y8, Y6
+	VSUBPS consts<>+96(SB), Y8, Y8
+	VMULPS consts<>+128(SB), Y8, Y9
+	VSUBPS Y9, Y7, Y7
+	VMULPS consts<>+160(SB), Y8, Y8
+	VSUBPS Y8, Y7, Y7
+	VMULPS consts<>+192(SB), Y7, Y8
+	VADDPS consts<>+224(SB), Y8, Y8
+	VMULPS Y8, Y7, Y8
+	VADDPS consts<>+256(SB), Y8, Y8
+	VMULPS Y8, Y7, Y8
+	VADDPS consts<>+288(SB), Y8, Y8
+	VMULPS Y8, Y7, Y8
+	VADDPS consts<>+320(SB), Y8, Y8
+	VMULPS Y7, Y7, Y9
+	VMULPS Y8, Y9, Y9
+	VADDPS Y7, Y9, Y9
+	VADDPS consts<>+352(SB), Y9, Y9
+	VADDPS Y9, Y9, Y9
+	VMULPS Y6, Y9, Y9
+	VMOVUPS Y9, 32(DI)(BX*4)
+	VADDPS Y9, Y5, Y5
+	ADDQ $16, BX
+	CMPQ BX, CX
+	JLT loop2
+	VADDPS Y4, Y5, Y4
+	VEXTRACTF128 $1, Y4, X6
+	VADDPS X4, X6, X4
+	VPERMILPS $78, X4, X6
+	VADDPS X4, X6, X4
+	VPERMILPS $177, X4, X6
+	VADDPS X4, X6, X4
+	VMOVSS X4, 60(AX)
 	VZEROUPPER
 	RET
 
@@ -633,7 +794,7 @@ TEXT ·siluAVX2(SB), NOSPLIT, $0-8
 	XORL BX, BX
 loop1:
 	VMOVUPS (SI)(BX*4), Y0
-	VXORPS consts<>+384(SB), Y0, Y1
+	VXORPS consts<>+416(SB), Y0, Y1
 	VMOVUPS consts<>+0(SB), Y2
 	VMOVUPS consts<>+32(SB), Y3
 	VMINPS Y1, Y3, Y3
@@ -664,7 +825,7 @@ loop1:
 	VDIVPS Y4, Y0, Y0
 	VMOVUPS Y0, (DI)(BX*4)
 	VMOVUPS 32(SI)(BX*4), Y0
-	VXORPS consts<>+384(SB), Y0, Y1
+	VXORPS consts<>+416(SB), Y0, Y1
 	VMOVUPS consts<>+0(SB), Y2
 	VMOVUPS consts<>+32(SB), Y3
 	VMINPS Y1, Y3, Y3
@@ -712,17 +873,15 @@ TEXT ·geluAVX2(SB), NOSPLIT, $0-8
 	XORL BX, BX
 loop1:
 	VMOVUPS (SI)(BX*4), Y0
-	VANDPS consts<>+416(SB), Y0, Y1
-	VMULPS consts<>+448(SB), Y1, Y1
-	VMULPS consts<>+480(SB), Y0, Y2
+	VANDPS consts<>+448(SB), Y0, Y1
+	VMULPS consts<>+480(SB), Y1, Y1
+	VMULPS consts<>+512(SB), Y0, Y2
 	VMULPS Y0, Y2, Y2
 	VMOVUPS consts<>+352(SB), Y3
-	VMULPS consts<>+512(SB), Y1, Y1
+	VMULPS consts<>+544(SB), Y1, Y1
 	VADDPS consts<>+352(SB), Y1, Y1
 	VDIVPS Y1, Y3, Y3
-	VMULPS consts<>+544(SB), Y3, Y1
-	VADDPS consts<>+576(SB), Y1, Y1
-	VMULPS Y1, Y3, Y1
+	VMULPS consts<>+576(SB), Y3, Y1
 	VADDPS consts<>+608(SB), Y1, Y1
 	VMULPS Y1, Y3, Y1
 	VADDPS consts<>+640(SB), Y1, Y1
@@ -734,8 +893,10 @@ loop1:
 	VADDPS consts<>+736(SB), Y1, Y1
 	VMULPS Y1, Y3, Y1
 	VADDPS consts<>+768(SB), Y1, Y1
+	VMULPS Y1, Y3, Y1
+	VADDPS consts<>+800(SB), Y1, Y1
 	VMULPS Y1, Y3, Y3
-	VXORPS consts<>+384(SB), Y2, Y2
+	VXORPS consts<>+416(SB), Y2, Y2
 	VMOVUPS consts<>+0(SB), Y1
 	VMOVUPS consts<>+32(SB), Y4
 	VMINPS Y2, Y4, Y4
@@ -763,24 +924,22 @@ loop1:
 	VADDPS Y5, Y5, Y5
 	VMULPS Y2, Y5, Y5
 	VMULPS Y5, Y3, Y3
-	VMULPS consts<>+480(SB), Y3, Y3
+	VMULPS consts<>+512(SB), Y3, Y3
 	VMOVUPS consts<>+352(SB), Y5
 	VSUBPS Y3, Y5, Y5
 	VBLENDVPS Y0, Y3, Y5, Y5
 	VMULPS Y5, Y0, Y0
 	VMOVUPS Y0, (DI)(BX*4)
 	VMOVUPS 32(SI)(BX*4), Y0
-	VANDPS consts<>+416(SB), Y0, Y1
-	VMULPS consts<>+448(SB), Y1, Y1
-	VMULPS consts<>+480(SB), Y0, Y2
+	VANDPS consts<>+448(SB), Y0, Y1
+	VMULPS consts<>+480(SB), Y1, Y1
+	VMULPS consts<>+512(SB), Y0, Y2
 	VMULPS Y0, Y2, Y2
 	VMOVUPS consts<>+352(SB), Y3
-	VMULPS consts<>+512(SB), Y1, Y1
+	VMULPS consts<>+544(SB), Y1, Y1
 	VADDPS consts<>+352(SB), Y1, Y1
 	VDIVPS Y1, Y3, Y3
-	VMULPS consts<>+544(SB), Y3, Y1
-	VADDPS consts<>+576(SB), Y1, Y1
-	VMULPS Y1, Y3, Y1
+	VMULPS consts<>+576(SB), Y3, Y1
 	VADDPS consts<>+608(SB), Y1, Y1
 	VMULPS Y1, Y3, Y1
 	VADDPS consts<>+640(SB), Y1, Y1
@@ -792,8 +951,10 @@ loop1:
 	VADDPS consts<>+736(SB), Y1, Y1
 	VMULPS Y1, Y3, Y1
 	VADDPS consts<>+768(SB), Y1, Y1
+	VMULPS Y1, Y3, Y1
+	VADDPS consts<>+800(SB), Y1, Y1
 	VMULPS Y1, Y3, Y3
-	VXORPS consts<>+384(SB), Y2, Y2
+	VXORPS consts<>+416(SB), Y2, Y2
 	VMOVUPS consts<>+0(SB), Y1
 	VMOVUPS consts<>+32(SB), Y4
 	VMINPS Y2, Y4, Y4
@@ -821,7 +982,7 @@ loop1:
 	VADDPS Y5, Y5, Y5
 	VMULPS Y2, Y5, Y5
 	VMULPS Y5, Y3, Y3
-	VMULPS consts<>+480(SB), Y3, Y3
+	VMULPS consts<>+512(SB), Y3, Y3
 	VMOVUPS consts<>+352(SB), Y5
 	VSUBPS Y3, Y5, Y5
 	VBLENDVPS Y0, Y3, Y5, Y5
@@ -846,10 +1007,10 @@ TEXT ·geluTanhAVX2(SB), NOSPLIT, $0-8
 loop1:
 	VMOVUPS (SI)(BX*4), Y0
 	VMULPS Y0, Y0, Y1
-	VMULPS consts<>+800(SB), Y1, Y1
-	VADDPS consts<>+832(SB), Y1, Y1
+	VMULPS consts<>+832(SB), Y1, Y1
+	VADDPS consts<>+864(SB), Y1, Y1
 	VMULPS Y1, Y0, Y1
-	VXORPS consts<>+384(SB), Y1, Y1
+	VXORPS consts<>+416(SB), Y1, Y1
 	VMOVUPS consts<>+0(SB), Y2
 	VMOVUPS consts<>+32(SB), Y3
 	VMINPS Y1, Y3, Y3
@@ -881,10 +1042,10 @@ loop1:
 	VMOVUPS Y0, (DI)(BX*4)
 	VMOVUPS 32(SI)(BX*4), Y0
 	VMULPS Y0, Y0, Y1
-	VMULPS consts<>+800(SB), Y1, Y1
-	VADDPS consts<>+832(SB), Y1, Y1
+	VMULPS consts<>+832(SB), Y1, Y1
+	VADDPS consts<>+864(SB), Y1, Y1
 	VMULPS Y1, Y0, Y1
-	VXORPS consts<>+384(SB), Y1, Y1
+	VXORPS consts<>+416(SB), Y1, Y1
 	VMOVUPS consts<>+0(SB), Y2
 	VMOVUPS consts<>+32(SB), Y3
 	VMINPS Y1, Y3, Y3
@@ -932,9 +1093,9 @@ TEXT ·tanhAVX2(SB), NOSPLIT, $0-8
 	XORL BX, BX
 loop1:
 	VMOVUPS (SI)(BX*4), Y0
-	VMOVUPS consts<>+864(SB), Y1
-	VANDPS consts<>+416(SB), Y0, Y2
-	VMULPS consts<>+896(SB), Y2, Y2
+	VMOVUPS consts<>+896(SB), Y1
+	VANDPS consts<>+448(SB), Y0, Y2
+	VMULPS consts<>+928(SB), Y2, Y2
 	VMAXPS Y2, Y1, Y1
 	VMULPS consts<>+64(SB), Y1, Y2
 	VADDPS consts<>+96(SB), Y2, Y2
@@ -959,16 +1120,16 @@ loop1:
 	VMULPS Y4, Y3, Y4
 	VSUBPS consts<>+352(SB), Y3, Y3
 	VADDPS Y3, Y4, Y4
-	VADDPS consts<>+928(SB), Y4, Y3
+	VADDPS consts<>+960(SB), Y4, Y3
 	VDIVPS Y3, Y4, Y4
-	VANDPS consts<>+416(SB), Y4, Y4
-	VANDPS consts<>+384(SB), Y0, Y0
+	VANDPS consts<>+448(SB), Y4, Y4
+	VANDPS consts<>+416(SB), Y0, Y0
 	VORPS Y0, Y4, Y4
 	VMOVUPS Y4, (DI)(BX*4)
 	VMOVUPS 32(SI)(BX*4), Y0
-	VMOVUPS consts<>+864(SB), Y1
-	VANDPS consts<>+416(SB), Y0, Y2
-	VMULPS consts<>+896(SB), Y2, Y2
+	VMOVUPS consts<>+896(SB), Y1
+	VANDPS consts<>+448(SB), Y0, Y2
+	VMULPS consts<>+928(SB), Y2, Y2
 	VMAXPS Y2, Y1, Y1
 	VMULPS consts<>+64(SB), Y1, Y2
 	VADDPS consts<>+96(SB), Y2, Y2
@@ -993,10 +1154,10 @@ loop1:
 	VMULPS Y4, Y3, Y4
 	VSUBPS consts<>+352(SB), Y3, Y3
 	VADDPS Y3, Y4, Y4
-	VADDPS consts<>+928(SB), Y4, Y3
+	VADDPS consts<>+960(SB), Y4, Y3
 	VDIVPS Y3, Y4, Y4
-	VANDPS consts<>+416(SB), Y4, Y4
-	VANDPS consts<>+384(SB), Y0, Y0
+	VANDPS consts<>+448(SB), Y4, Y4
+	VANDPS consts<>+416(SB), Y0, Y0
 	VORPS Y0, Y4, Y4
 	VMOVUPS Y4, 32(DI)(BX*4)
 	ADDQ $16, BX
@@ -1019,9 +1180,9 @@ TEXT ·softCapAVX2(SB), NOSPLIT, $0-8
 	XORL BX, BX
 loop1:
 	VMULPS (SI)(BX*4), Y1, Y2
-	VMOVUPS consts<>+864(SB), Y3
-	VANDPS consts<>+416(SB), Y2, Y4
-	VMULPS consts<>+896(SB), Y4, Y4
+	VMOVUPS consts<>+896(SB), Y3
+	VANDPS consts<>+448(SB), Y2, Y4
+	VMULPS consts<>+928(SB), Y4, Y4
 	VMAXPS Y4, Y3, Y3
 	VMULPS consts<>+64(SB), Y3, Y4
 	VADDPS consts<>+96(SB), Y4, Y4
@@ -1046,17 +1207,17 @@ loop1:
 	VMULPS Y6, Y5, Y6
 	VSUBPS consts<>+352(SB), Y5, Y5
 	VADDPS Y5, Y6, Y6
-	VADDPS consts<>+928(SB), Y6, Y5
+	VADDPS consts<>+960(SB), Y6, Y5
 	VDIVPS Y5, Y6, Y6
-	VANDPS consts<>+416(SB), Y6, Y6
-	VANDPS consts<>+384(SB), Y2, Y2
+	VANDPS consts<>+448(SB), Y6, Y6
+	VANDPS consts<>+416(SB), Y2, Y2
 	VORPS Y2, Y6, Y6
 	VMULPS Y0, Y6, Y6
 	VMOVUPS Y6, (DI)(BX*4)
 	VMULPS 32(SI)(BX*4), Y1, Y2
-	VMOVUPS consts<>+864(SB), Y3
-	VANDPS consts<>+416(SB), Y2, Y4
-	VMULPS consts<>+896(SB), Y4, Y4
+	VMOVUPS consts<>+896(SB), Y3
+	VANDPS consts<>+448(SB), Y2, Y4
+	VMULPS consts<>+928(SB), Y4, Y4
 	VMAXPS Y4, Y3, Y3
 	VMULPS consts<>+64(SB), Y3, Y4
 	VADDPS consts<>+96(SB), Y4, Y4
@@ -1081,10 +1242,10 @@ loop1:
 	VMULPS Y6, Y5, Y6
 	VSUBPS consts<>+352(SB), Y5, Y5
 	VADDPS Y5, Y6, Y6
-	VADDPS consts<>+928(SB), Y6, Y5
+	VADDPS consts<>+960(SB), Y6, Y5
 	VDIVPS Y5, Y6, Y6
-	VANDPS consts<>+416(SB), Y6, Y6
-	VANDPS consts<>+384(SB), Y2, Y2
+	VANDPS consts<>+448(SB), Y6, Y6
+	VANDPS consts<>+416(SB), Y2, Y2
 	VORPS Y2, Y6, Y6
 	VMULPS Y0, Y6, Y6
 	VMOVUPS Y6, 32(DI)(BX*4)
@@ -1106,7 +1267,7 @@ TEXT ·swiGLUAVX2(SB), NOSPLIT, $0-8
 	XORL BX, BX
 loop1:
 	VMOVUPS (SI)(BX*4), Y0
-	VXORPS consts<>+384(SB), Y0, Y1
+	VXORPS consts<>+416(SB), Y0, Y1
 	VMOVUPS consts<>+0(SB), Y2
 	VMOVUPS consts<>+32(SB), Y3
 	VMINPS Y1, Y3, Y3
@@ -1138,7 +1299,7 @@ loop1:
 	VMULPS (DX)(BX*4), Y0, Y0
 	VMOVUPS Y0, (DI)(BX*4)
 	VMOVUPS 32(SI)(BX*4), Y0
-	VXORPS consts<>+384(SB), Y0, Y1
+	VXORPS consts<>+416(SB), Y0, Y1
 	VMOVUPS consts<>+0(SB), Y2
 	VMOVUPS consts<>+32(SB), Y3
 	VMINPS Y1, Y3, Y3
@@ -1187,17 +1348,15 @@ TEXT ·geGLUAVX2(SB), NOSPLIT, $0-8
 	XORL BX, BX
 loop1:
 	VMOVUPS (SI)(BX*4), Y0
-	VANDPS consts<>+416(SB), Y0, Y1
-	VMULPS consts<>+448(SB), Y1, Y1
-	VMULPS consts<>+480(SB), Y0, Y2
+	VANDPS consts<>+448(SB), Y0, Y1
+	VMULPS consts<>+480(SB), Y1, Y1
+	VMULPS consts<>+512(SB), Y0, Y2
 	VMULPS Y0, Y2, Y2
 	VMOVUPS consts<>+352(SB), Y3
-	VMULPS consts<>+512(SB), Y1, Y1
+	VMULPS consts<>+544(SB), Y1, Y1
 	VADDPS consts<>+352(SB), Y1, Y1
 	VDIVPS Y1, Y3, Y3
-	VMULPS consts<>+544(SB), Y3, Y1
-	VADDPS consts<>+576(SB), Y1, Y1
-	VMULPS Y1, Y3, Y1
+	VMULPS consts<>+576(SB), Y3, Y1
 	VADDPS consts<>+608(SB), Y1, Y1
 	VMULPS Y1, Y3, Y1
 	VADDPS consts<>+640(SB), Y1, Y1
@@ -1209,8 +1368,10 @@ loop1:
 	VADDPS consts<>+736(SB), Y1, Y1
 	VMULPS Y1, Y3, Y1
 	VADDPS consts<>+768(SB), Y1, Y1
+	VMULPS Y1, Y3, Y1
+	VADDPS consts<>+800(SB), Y1, Y1
 	VMULPS Y1, Y3, Y3
-	VXORPS consts<>+384(SB), Y2, Y2
+	VXORPS consts<>+416(SB), Y2, Y2
 	VMOVUPS consts<>+0(SB), Y1
 	VMOVUPS consts<>+32(SB), Y4
 	VMINPS Y2, Y4, Y4
@@ -1238,7 +1399,7 @@ loop1:
 	VADDPS Y5, Y5, Y5
 	VMULPS Y2, Y5, Y5
 	VMULPS Y5, Y3, Y3
-	VMULPS consts<>+480(SB), Y3, Y3
+	VMULPS consts<>+512(SB), Y3, Y3
 	VMOVUPS consts<>+352(SB), Y5
 	VSUBPS Y3, Y5, Y5
 	VBLENDVPS Y0, Y3, Y5, Y5
@@ -1246,17 +1407,15 @@ loop1:
 	VMULPS (DX)(BX*4), Y0, Y0
 	VMOVUPS Y0, (DI)(BX*4)
 	VMOVUPS 32(SI)(BX*4), Y0
-	VANDPS consts<>+416(SB), Y0, Y1
-	VMULPS consts<>+448(SB), Y1, Y1
-	VMULPS consts<>+480(SB), Y0, Y2
+	VANDPS consts<>+448(SB), Y0, Y1
+	VMULPS consts<>+480(SB), Y1, Y1
+	VMULPS consts<>+512(SB), Y0, Y2
 	VMULPS Y0, Y2, Y2
 	VMOVUPS consts<>+352(SB), Y3
-	VMULPS consts<>+512(SB), Y1, Y1
+	VMULPS consts<>+544(SB), Y1, Y1
 	VADDPS consts<>+352(SB), Y1, Y1
 	VDIVPS Y1, Y3, Y3
-	VMULPS consts<>+544(SB), Y3, Y1
-	VADDPS consts<>+576(SB), Y1, Y1
-	VMULPS Y1, Y3, Y1
+	VMULPS consts<>+576(SB), Y3, Y1
 	VADDPS consts<>+608(SB), Y1, Y1
 	VMULPS Y1, Y3, Y1
 	VADDPS consts<>+640(SB), Y1, Y1
@@ -1268,8 +1427,10 @@ loop1:
 	VADDPS consts<>+736(SB), Y1, Y1
 	VMULPS Y1, Y3, Y1
 	VADDPS consts<>+768(SB), Y1, Y1
+	VMULPS Y1, Y3, Y1
+	VADDPS consts<>+800(SB), Y1, Y1
 	VMULPS Y1, Y3, Y3
-	VXORPS consts<>+384(SB), Y2, Y2
+	VXORPS consts<>+416(SB), Y2, Y2
 	VMOVUPS consts<>+0(SB), Y1
 	VMOVUPS consts<>+32(SB), Y4
 	VMINPS Y2, Y4, Y4
@@ -1297,7 +1458,7 @@ loop1:
 	VADDPS Y5, Y5, Y5
 	VMULPS Y2, Y5, Y5
 	VMULPS Y5, Y3, Y3
-	VMULPS consts<>+480(SB), Y3, Y3
+	VMULPS consts<>+512(SB), Y3, Y3
 	VMOVUPS consts<>+352(SB), Y5
 	VSUBPS Y3, Y5, Y5
 	VBLENDVPS Y0, Y3, Y5, Y5
@@ -1323,10 +1484,10 @@ TEXT ·geGLUTanhAVX2(SB), NOSPLIT, $0-8
 loop1:
 	VMOVUPS (SI)(BX*4), Y0
 	VMULPS Y0, Y0, Y1
-	VMULPS consts<>+800(SB), Y1, Y1
-	VADDPS consts<>+832(SB), Y1, Y1
+	VMULPS consts<>+832(SB), Y1, Y1
+	VADDPS consts<>+864(SB), Y1, Y1
 	VMULPS Y1, Y0, Y1
-	VXORPS consts<>+384(SB), Y1, Y1
+	VXORPS consts<>+416(SB), Y1, Y1
 	VMOVUPS consts<>+0(SB), Y2
 	VMOVUPS consts<>+32(SB), Y3
 	VMINPS Y1, Y3, Y3
@@ -1359,10 +1520,10 @@ loop1:
 	VMOVUPS Y0, (DI)(BX*4)
 	VMOVUPS 32(SI)(BX*4), Y0
 	VMULPS Y0, Y0, Y1
-	VMULPS consts<>+800(SB), Y1, Y1
-	VADDPS consts<>+832(SB), Y1, Y1
+	VMULPS consts<>+832(SB), Y1, Y1
+	VADDPS consts<>+864(SB), Y1, Y1
 	VMULPS Y1, Y0, Y1
-	VXORPS consts<>+384(SB), Y1, Y1
+	VXORPS consts<>+416(SB), Y1, Y1
 	VMOVUPS consts<>+0(SB), Y2
 	VMOVUPS consts<>+32(SB), Y3
 	VMINPS Y1, Y3, Y3
@@ -1453,10 +1614,10 @@ TEXT ·roundBF16AVX2(SB), NOSPLIT, $0-8
 loop1:
 	VMOVUPS (SI)(BX*4), Y0
 	VPSRLD $16, Y0, Y1
-	VANDPS consts<>+960(SB), Y1, Y2
+	VANDPS consts<>+992(SB), Y1, Y2
 	VPADDD Y2, Y0, Y2
-	VPADDD consts<>+992(SB), Y2, Y2
-	VORPS consts<>+1024(SB), Y1, Y1
+	VPADDD consts<>+1024(SB), Y2, Y2
+	VORPS consts<>+1056(SB), Y1, Y1
 	VPSRLD $16, Y2, Y2
 	VCMPPS $3, Y0, Y0, Y0
 	VBLENDVPS Y0, Y1, Y2, Y2
@@ -1465,10 +1626,10 @@ loop1:
 	VMOVDQU X2, (DI)(BX*2)
 	VMOVUPS 32(SI)(BX*4), Y0
 	VPSRLD $16, Y0, Y1
-	VANDPS consts<>+960(SB), Y1, Y2
+	VANDPS consts<>+992(SB), Y1, Y2
 	VPADDD Y2, Y0, Y2
-	VPADDD consts<>+992(SB), Y2, Y2
-	VORPS consts<>+1024(SB), Y1, Y1
+	VPADDD consts<>+1024(SB), Y2, Y2
+	VORPS consts<>+1056(SB), Y1, Y1
 	VPSRLD $16, Y2, Y2
 	VCMPPS $3, Y0, Y0, Y0
 	VBLENDVPS Y0, Y1, Y2, Y2

@@ -102,6 +102,7 @@ func checkEmulated(t *testing.T, file *asmgen.File, name, suffix string, e *vecM
 	want := append([]float32(nil), e.dst...)
 	wantLanes, wantC := e.lanes, append([]float32(nil), e.c...)
 	s, u := e.vec.s, e.vec.t
+	m, l := float32(0), float32(0)
 	each, reduce := vecDefinitions[kind], laneDefinitions[kind]
 	for i := range want {
 		switch {
@@ -115,6 +116,11 @@ func checkEmulated(t *testing.T, file *asmgen.File, name, suffix string, e *vecM
 		case kind == "rope":
 			want[i] = float32(e.dst[i]*e.a[i]) - float32(e.c[i]*e.b[i])
 			wantC[i] = float32(e.c[i]*e.a[i]) + float32(e.dst[i]*e.b[i])
+		case kind == "tileSoftmax":
+			e.vec.a = &e.dst[0]
+			if i == 0 {
+				m, l = portableTile(want)
+			}
 		case kind == "roundBF16":
 			e.vec.dst = unsafe.Pointer(&e.half[0])
 		default:
@@ -130,9 +136,30 @@ func checkEmulated(t *testing.T, file *asmgen.File, name, suffix string, e *vecM
 			t.Fatalf("%s, %s values: [%d] = %#x, want %#x", name, values, i, e.half[i], toBF16(e.a[i]))
 		}
 	}
+	if kind == "tileSoftmax" && (!sameBits(e.vec.r, m) || !sameBits(e.vec.q, l)) {
+		t.Fatalf("%s, %s values: m, l = %v, %v, want %v, %v", name, values, e.vec.r, e.vec.q, m, l)
+	}
+	if reduce != nil && !sameBits(e.vec.r, foldBy(kind, wantLanes)) {
+		t.Fatalf("%s, %s values: result %v, want %v", name, values, e.vec.r, foldBy(kind, wantLanes))
+	}
 	for i := range wantLanes {
 		if !sameBits(e.lanes[i], wantLanes[i]) {
 			t.Fatalf("%s, %s values: lane %d = %v, want %v", name, values, i, e.lanes[i], wantLanes[i])
 		}
 	}
+}
+
+// portableTile is TileSoftmax on the portable path.
+func portableTile(s []float32) (m, l float32) {
+	path := Path()
+	defer SetPath(path)
+	SetPath("portable")
+	return TileSoftmax(s)
+}
+
+func foldBy(kind string, l [lanes]float32) float32 {
+	if kind == "max" {
+		return foldMax(&l)
+	}
+	return fold(&l)
 }

@@ -29,6 +29,11 @@ var vecCases = []struct {
 	{"Max", opMax, func(dst, a, b []float32, s, t float32) float32 { return Max(a) }},
 	{"Exp", opExp, func(dst, a, b []float32, s, t float32) float32 { Exp(dst, a); return 0 }},
 	{"ExpSum", opExpSum, func(dst, a, b []float32, s, t float32) float32 { return expSum(dst, a, s) }},
+	{"TileSoftmax", opTileSoftmax, func(dst, a, b []float32, s, t float32) float32 {
+		copy(dst, a)
+		m, l := TileSoftmax(dst)
+		return m + l
+	}},
 	{"RMSScale", opRMSScale, func(dst, a, b []float32, s, t float32) float32 { return RMSNorm(dst, a, b, abs32(s), t) }},
 	{"Center", opCenter, func(dst, a, b []float32, s, t float32) float32 {
 		mean, inv := LayerNorm(dst, a, b, b, abs32(s))
@@ -146,6 +151,8 @@ func TestVecOffsets(t *testing.T) {
 		{"t", unsafe.Offsetof(v.t), asmgen.VecT},
 		{"steps", unsafe.Offsetof(v.steps), asmgen.VecSteps},
 		{"lanes", unsafe.Offsetof(v.lanes), asmgen.VecLanes},
+		{"r", unsafe.Offsetof(v.r), asmgen.VecR},
+		{"q", unsafe.Offsetof(v.q), asmgen.VecQ},
 	} {
 		if c.got != c.want {
 			t.Errorf("vec.%s is at %d, the generator says %d", c.field, c.got, c.want)

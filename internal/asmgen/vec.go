@@ -17,6 +17,8 @@ const (
 	VecT     = 36 //
 	VecSteps = 40 // of sixteen elements each, at least one
 	VecLanes = 48 // pointer: the sixteen partial results of a reduction
+	VecR     = 56 // float32: a reduction's result, if these were all elements
+	VecQ     = 60 // float32: a second one
 )
 
 // vecStep is the number of elements of a step, and of lanes of a reduction.
@@ -107,11 +109,16 @@ func (v *vecKernel) param(offset int) Reg {
 
 // lanes takes the partial results of a reduction into registers, one a part.
 func (v *vecKernel) lanes() []Reg {
-	acc := make([]Reg, v.parts())
 	v.Op("MOVQ", At(vecArg, VecLanes), vecLanes)
+	return v.fixAll(func(i int, r Reg) { v.Op("VMOVUPS", At(vecLanes, i*v.bytes), r) })
+}
+
+// fixAll takes a register for each part of a step and sets it.
+func (v *vecKernel) fixAll(set func(i int, r Reg)) []Reg {
+	acc := make([]Reg, v.parts())
 	for i := range acc {
 		acc[i] = v.fix()
-		v.Op("VMOVUPS", At(vecLanes, i*v.bytes), acc[i])
+		set(i, acc[i])
 	}
 	return acc
 }
@@ -121,6 +128,28 @@ func (v *vecKernel) putLanes(acc []Reg) {
 	for i, r := range acc {
 		v.Op("VMOVUPS", r, At(vecLanes, i*v.bytes))
 	}
+}
+
+// fold joins lane i+8 to lane i, then i+4, i+2 and i+1, by an instruction that
+// takes the lower lane as its last operand, and returns the register with the
+// result in its lowest lane. Of the first part's registers nothing else stays.
+func (v *vecKernel) fold(op string, acc []Reg) Reg {
+	low, tmp := acc[0].N, v.fix().N
+	half := func(r uint8) Reg { return Reg{Y, r} }
+	if v.class == Z {
+		v.Op("VEXTRACTF64X4", Imm(1), acc[0], half(tmp))
+		v.Op(op, half(low), half(tmp), half(low))
+	} else {
+		v.Op(op, acc[0], acc[1], acc[0])
+	}
+	x, y := Reg{X, low}, Reg{X, tmp}
+	v.Op("VEXTRACTF128", Imm(1), half(low), y)
+	v.Op(op, x, y, x)
+	for _, order := range []Imm{0x4e, 0xb1} { // 2 3 0 1, then 1 0 3 2
+		v.Op("VPERMILPS", order, x, y)
+		v.Op(op, x, y, x)
+	}
+	return x
 }
 
 // new returns a value for the destination of an instruction.

@@ -1,5 +1,7 @@
 package asmgen
 
+import "math"
+
 // vecKernels are the element-wise kernels; kernel/vec.go has the operations of
 // the same names, and the loops of package kernel that use them are their
 // definitions.
@@ -41,38 +43,35 @@ var vecKernels = []struct {
 		})
 	}},
 	{"sum", func(v *vecKernel) {
-		v.reduce(func(acc Reg) { v.Op("VADDPS", v.at(vecA), acc, acc) })
+		v.reduce("VADDPS", func(acc Reg) { v.Op("VADDPS", v.at(vecA), acc, acc) })
 	}},
 	{"sumSquares", func(v *vecKernel) {
-		v.reduce(func(acc Reg) {
+		v.reduce("VADDPS", func(acc Reg) {
 			x := v.load(vecA)
 			v.fma(x, x, acc)
 		})
 	}},
 	{"sumSquaresAround", func(v *vecKernel) {
 		mean := v.param(VecS)
-		v.reduce(func(acc Reg) {
+		v.reduce("VADDPS", func(acc Reg) {
 			d := v.sub(v.load(vecA), mean)
 			v.fma(d, d, acc)
 		})
 	}},
 	{"dot", func(v *vecKernel) {
-		v.reduce(func(acc Reg) { v.fma(v.load(vecA), v.at(vecB), acc) })
+		v.reduce("VADDPS", func(acc Reg) { v.fma(v.load(vecA), v.at(vecB), acc) })
 	}},
 	{"max", func(v *vecKernel) {
-		v.reduce(func(acc Reg) { v.Op("VMAXPS", acc, v.load(vecA), acc) })
+		v.reduce("VMAXPS", func(acc Reg) { v.Op("VMAXPS", acc, v.load(vecA), acc) })
 	}},
 	{"exp", func(v *vecKernel) {
 		v.each(func() { v.store(v.exp(v.load(vecA))) })
 	}},
 	{"expSum", func(v *vecKernel) {
 		m := v.param(VecS)
-		v.reduce(func(acc Reg) {
-			e := v.exp(v.sub(v.load(vecA), m))
-			v.store(e)
-			v.Op("VADDPS", e, acc, acc)
-		})
+		v.reduce("VADDPS", func(acc Reg) { v.expSum(m, acc) })
 	}},
+	{"tileSoftmax", (*vecKernel).tileSoftmax},
 	{"rmsScale", func(v *vecKernel) {
 		inv, offset := v.param(VecS), v.param(VecT)
 		v.each(func() { v.store(v.mul(v.mul(inv, v.at(vecA)), v.add(offset, v.at(vecB)))) })
@@ -123,9 +122,35 @@ func gated(f func(v *vecKernel, x Reg) Reg) func(v *vecKernel) {
 	}
 }
 
-// reduce writes a loop that carries sixteen lanes.
-func (v *vecKernel) reduce(body func(acc Reg)) {
+// reduce writes a loop that carries sixteen lanes, and folds them by op.
+func (v *vecKernel) reduce(op string, body func(acc Reg)) {
 	acc := v.lanes()
 	v.each(func() { body(acc[v.part]) })
 	v.putLanes(acc)
+	v.Op("VMOVSS", v.fold(op, acc), At(vecArg, VecR))
+}
+
+// expSum stores exp(x − m) and adds it to the part's lanes.
+func (v *vecKernel) expSum(m, acc Reg) {
+	e := v.exp(v.sub(v.load(vecA), m))
+	v.store(e)
+	v.Op("VADDPS", e, acc, acc)
+}
+
+// tileSoftmax is max and expSum in one. A maximum of −Inf counts as 0 for the
+// second.
+func (v *vecKernel) tileSoftmax() {
+	least := v.num(float32(math.Inf(-1)))
+	acc := v.fixAll(func(_ int, r Reg) { v.Op("VMOVUPS", least, r) })
+	v.each(func() { v.Op("VMAXPS", acc[v.part], v.load(vecA), acc[v.part]) })
+	x := v.fold("VMAXPS", acc)
+	v.Op("VMOVSS", x, At(vecArg, VecR))
+	m := v.fix()
+	y := Reg{X, m.N}
+	v.Op("VCMPPS", Imm(0), least, x, y) // equal
+	v.Op("VANDNPS", x, y, x)
+	v.Op("VBROADCASTSS", x, m)
+	sum := v.fixAll(func(_ int, r Reg) { v.Op("VXORPS", r, r, r) })
+	v.each(func() { v.expSum(m, sum[v.part]) })
+	v.Op("VMOVSS", v.fold("VADDPS", sum), At(vecArg, VecQ))
 }

@@ -179,7 +179,8 @@ var lanes = map[string]lane{
 	"VCVTDQ2PS": integer(func(a, b uint32) uint32 { return math.Float32bits(float32(int32(b))) }),
 
 	"VANDPS": and, "VPAND": and, "VPANDD": and,
-	"VORPS": or, "VPOR": or, "VPORD": or,
+	"VANDNPS": integer(func(a, b uint32) uint32 { return ^a & b }),
+	"VORPS":   or, "VPOR": or, "VPORD": or,
 	"VXORPS": xor, "VPXOR": xor, "VPXORD": xor,
 
 	"VPADDD":  integer(func(a, b uint32) uint32 { return a + b }),

@@ -12,19 +12,22 @@ var moves = map[string]func(m *Machine, v *vector){
 	"VMOVQ":        func(m *Machine, v *vector) { m.write(v, m.operand(v, 0, 8)) },
 	"VMASKMOVPS":   maskMove,
 	"VBROADCASTSS": broadcast, "VPBROADCASTD": broadcast,
-	"VCVTPH2PS":  widen(2, func(b []byte) uint32 { return widenHalf(binary.LittleEndian.Uint16(b)) }),
-	"VPMOVZXBD":  widen(1, func(b []byte) uint32 { return uint32(b[0]) }),
-	"VPMOVSXBD":  widen(1, func(b []byte) uint32 { return uint32(int32(int8(b[0]))) }),
-	"VPMOVZXWD":  widen(2, func(b []byte) uint32 { return uint32(binary.LittleEndian.Uint16(b)) }),
-	"VPMOVSXBW":  signBytes,
-	"VPUNPCKLBW": unpackBytes,
-	"VPMOVDW":    narrowWords,
-	"VPACKUSDW":  packWords,
-	"VPERMQ":     permute,
-	"VPMOVD2M":   signMask,
-	"VCMPPS":     compareLanes,
-	"VBLENDMPS":  blendMask,
-	"VBLENDVPS":  blendSigns,
+	"VCVTPH2PS":    widen(2, func(b []byte) uint32 { return widenHalf(binary.LittleEndian.Uint16(b)) }),
+	"VPMOVZXBD":    widen(1, func(b []byte) uint32 { return uint32(b[0]) }),
+	"VPMOVSXBD":    widen(1, func(b []byte) uint32 { return uint32(int32(int8(b[0]))) }),
+	"VPMOVZXWD":    widen(2, func(b []byte) uint32 { return uint32(binary.LittleEndian.Uint16(b)) }),
+	"VPMOVSXBW":    signBytes,
+	"VPUNPCKLBW":   unpackBytes,
+	"VPMOVDW":      narrowWords,
+	"VPACKUSDW":    packWords,
+	"VPERMQ":       permute,
+	"VPERMILPS":    permuteLanes,
+	"VEXTRACTF128": extract, "VEXTRACTF64X4": extract,
+	"VMOVSS":    func(m *Machine, v *vector) { copy(m.at(v.dst.(asmgen.Mem), 4), m.operand(v, 0, 4)) },
+	"VPMOVD2M":  signMask,
+	"VCMPPS":    compareLanes,
+	"VBLENDMPS": blendMask,
+	"VBLENDVPS": blendSigns,
 }
 
 // move is a load, a store or a copy, whole or under a mask.
@@ -161,6 +164,24 @@ func permute(m *Machine, v *vector) {
 		}
 	}
 	m.write(v, b)
+}
+
+// permuteLanes is VPERMILPS with a constant, which works within 128 bits.
+func permuteLanes(m *Machine, v *vector) {
+	src := m.operand(v, 0, v.bytes)
+	var b []byte
+	for part := 0; part < v.bytes; part += 16 {
+		for i := range 4 {
+			b = append(b, src[part+4*(v.imm>>(2*i)&3):][:4]...)
+		}
+	}
+	m.write(v, b)
+}
+
+// extract takes the part of a register that the constant numbers.
+func extract(m *Machine, v *vector) {
+	v.bytes = size(v.dst.(asmgen.Reg))
+	m.write(v, m.operand(v, 0, (v.imm+1)*v.bytes)[v.imm*v.bytes:])
 }
 
 // compareLanes makes lanes of ones, or the bits of a mask register.
