@@ -54,7 +54,6 @@ type family struct {
 	modelType     string // of config.json
 	arch          string // general.architecture
 	architectures []string
-	rope          string // which elements of a head turn together
 	prefix        string // that names in a checkpoint may lack, or have beyond those below
 	tied          bool   // tie_word_embeddings where config.json does not say
 	tensors       []tensorName
@@ -67,7 +66,7 @@ type family struct {
 // share an architecture a file without further signs is the first.
 var families = []family{
 	{
-		modelType: "gpt2", arch: "gpt2", architectures: []string{"GPT2LMHeadModel"}, rope: "none", prefix: "transformer.", tied: true,
+		modelType: "gpt2", arch: "gpt2", architectures: []string{"GPT2LMHeadModel"}, prefix: "transformer.", tied: true,
 		implied:  map[string]any{"activation_function": "gelu_new", "scale_attn_weights": true, "scale_attn_by_inverse_layer_idx": false},
 		defaults: map[string]any{"layer_norm_epsilon": 1e-5},
 		tensors:  gpt2Tensors,
@@ -81,14 +80,14 @@ var families = []family{
 		},
 	},
 	{
-		modelType: "llama", arch: "llama", architectures: []string{"LlamaForCausalLM"}, rope: "interleaved",
+		modelType: "llama", arch: "llama", architectures: []string{"LlamaForCausalLM"},
 		implied:  map[string]any{"hidden_act": "silu"},
 		defaults: map[string]any{"rms_norm_eps": 1e-6, "rope_theta": 10000.0},
 		tensors:  slices.Concat(outerTensors, generatedFreqs, inputNorm, permutedQK, valueOutput, postNorm, mlpTensors, mlpBiases, dropFreqs),
 		metadata: slices.Concat(coreKeys, vocabKey, scalingKeys),
 	},
 	{
-		modelType: "mistral", arch: "llama", architectures: []string{"MistralForCausalLM"}, rope: "interleaved",
+		modelType: "mistral", arch: "llama", architectures: []string{"MistralForCausalLM"},
 		implied:  map[string]any{"hidden_act": "silu"},
 		defaults: map[string]any{"rms_norm_eps": 1e-6, "rope_theta": 10000.0, "num_key_value_heads": 8.0, "sliding_window": 4096.0},
 		tensors:  slices.Concat(outerTensors, generatedFreqs, inputNorm, permutedQK, valueOutput, postNorm, mlpTensors, dropFreqs),
@@ -96,7 +95,7 @@ var families = []family{
 		metadata: slices.Concat(coreKeys, vocabKey, scalingKeys, []metaKey{{"{arch}.attention.sliding_window", "sliding_window", kindUint, false}}),
 	},
 	{
-		modelType: "mixtral", arch: "llama", architectures: []string{"MixtralForCausalLM"}, rope: "interleaved",
+		modelType: "mixtral", arch: "llama", architectures: []string{"MixtralForCausalLM"},
 		implied:  map[string]any{"hidden_act": "silu", "sliding_window": nil},
 		defaults: map[string]any{"rms_norm_eps": 1e-5, "rope_theta": 1e6, "num_key_value_heads": 8.0},
 		tensors: slices.Concat(outerTensors, generatedFreqs, inputNorm, permutedQK, valueOutput, postNorm, dropFreqs, []tensorName{
@@ -111,21 +110,21 @@ var families = []family{
 		}),
 	},
 	{
-		modelType: "qwen2", arch: "qwen2", architectures: []string{"Qwen2ForCausalLM"}, rope: "half",
+		modelType: "qwen2", arch: "qwen2", architectures: []string{"Qwen2ForCausalLM"},
 		implied:  map[string]any{"hidden_act": "silu", "use_sliding_window": false},
 		defaults: map[string]any{"rms_norm_eps": 1e-6, "rope_theta": 10000.0},
 		tensors:  slices.Concat(outerTensors, inputNorm, plainQK, plainQKBias, valueOutput, postNorm, mlpTensors),
 		metadata: slices.Concat(coreKeys, scalingKeys),
 	},
 	{
-		modelType: "qwen3", arch: "qwen3", architectures: []string{"Qwen3ForCausalLM"}, rope: "half",
+		modelType: "qwen3", arch: "qwen3", architectures: []string{"Qwen3ForCausalLM"},
 		implied:  map[string]any{"hidden_act": "silu", "use_sliding_window": false},
 		defaults: map[string]any{"rms_norm_eps": 1e-6, "rope_theta": 10000.0, "head_dim": 128.0},
 		tensors:  slices.Concat(outerTensors, inputNorm, plainQK, plainQKBias, qkNorm(same), valueOutput, postNorm, mlpTensors),
 		metadata: slices.Concat(coreKeys, scalingKeys),
 	},
 	{
-		modelType: "qwen3_moe", arch: "qwen3moe", architectures: []string{"Qwen3MoeForCausalLM"}, rope: "half",
+		modelType: "qwen3_moe", arch: "qwen3moe", architectures: []string{"Qwen3MoeForCausalLM"},
 		implied:  map[string]any{"hidden_act": "silu", "use_sliding_window": false, "norm_topk_prob": true, "decoder_sparse_step": 1.0, "mlp_only_layers": []any{}},
 		defaults: map[string]any{"rms_norm_eps": 1e-6, "rope_theta": 10000.0, "norm_topk_prob": false},
 		tensors: slices.Concat(outerTensors, inputNorm, plainQK, plainQKBias, qkNorm(same), valueOutput, postNorm, []tensorName{
@@ -141,7 +140,7 @@ var families = []family{
 		}),
 	},
 	{
-		modelType: "gemma", arch: "gemma", architectures: []string{"GemmaForCausalLM"}, rope: "half", tied: true,
+		modelType: "gemma", arch: "gemma", architectures: []string{"GemmaForCausalLM"}, tied: true,
 		implied:  map[string]any{"hidden_activation": "gelu_pytorch_tanh"},
 		defaults: map[string]any{"rms_norm_eps": 1e-6, "rope_theta": 10000.0, "head_dim": 256.0},
 		tensors: slices.Concat(gemmaOuter, []tensorName{
@@ -151,7 +150,7 @@ var families = []family{
 		metadata: slices.Concat(coreKeys),
 	},
 	{
-		modelType: "gemma2", arch: "gemma2", architectures: []string{"Gemma2ForCausalLM"}, rope: "half", tied: true,
+		modelType: "gemma2", arch: "gemma2", architectures: []string{"Gemma2ForCausalLM"}, tied: true,
 		implied:  map[string]any{"hidden_activation": "gelu_pytorch_tanh"},
 		defaults: map[string]any{"rms_norm_eps": 1e-6, "rope_theta": 10000.0, "head_dim": 256.0, "query_pre_attn_scalar": 256.0, "attn_logit_softcapping": 50.0, "final_logit_softcapping": 30.0, "sliding_window": 4096.0},
 		tensors:  slices.Concat(gemmaOuter, gemmaNorms, plainQK, valueOutput, mlpTensors),
@@ -162,7 +161,7 @@ var families = []family{
 		}),
 	},
 	{
-		modelType: "gemma3_text", arch: "gemma3", architectures: []string{"Gemma3ForCausalLM", "Gemma3ForConditionalGeneration"}, rope: "half", prefix: "language_model.", tied: true,
+		modelType: "gemma3_text", arch: "gemma3", architectures: []string{"Gemma3ForCausalLM", "Gemma3ForConditionalGeneration"}, prefix: "language_model.", tied: true,
 		implied:  map[string]any{"hidden_activation": "gelu_pytorch_tanh", "attn_logit_softcapping": nil},
 		defaults: map[string]any{"rms_norm_eps": 1e-6, "rope_theta": 1e6, "rope_local_base_freq": 10000.0, "head_dim": 256.0, "query_pre_attn_scalar": 256.0, "sliding_window": 4096.0},
 		tensors: slices.Concat(gemmaOuter, gemmaNorms, plainQK, qkNorm(addOne), valueOutput, mlpTensors, []tensorName{
@@ -177,7 +176,7 @@ var families = []family{
 		}),
 	},
 	{
-		modelType: "phi3", arch: "phi3", architectures: []string{"Phi3ForCausalLM"}, rope: "half",
+		modelType: "phi3", arch: "phi3", architectures: []string{"Phi3ForCausalLM"},
 		implied:  map[string]any{"hidden_act": "silu"},
 		defaults: map[string]any{"rms_norm_eps": 1e-5, "rope_theta": 10000.0, "partial_rotary_factor": 1.0},
 		tensors: slices.Concat(outerTensors, inputNorm, postNorm, []tensorName{
@@ -195,7 +194,7 @@ var families = []family{
 		}),
 	},
 	{
-		modelType: "gpt_neox", arch: "gptneox", architectures: []string{"GPTNeoXForCausalLM"}, rope: "half",
+		modelType: "gpt_neox", arch: "gptneox", architectures: []string{"GPTNeoXForCausalLM"},
 		implied:  map[string]any{"hidden_act": "gelu", "attention_bias": true},
 		defaults: map[string]any{"layer_norm_eps": 1e-5, "rotary_pct": 0.25, "rotary_emb_base": 10000.0, "use_parallel_residual": true},
 		tensors:  neoxTensors,
@@ -212,7 +211,7 @@ var families = []family{
 		},
 	},
 	{
-		modelType: "olmo2", arch: "olmo2", architectures: []string{"Olmo2ForCausalLM"}, rope: "half",
+		modelType: "olmo2", arch: "olmo2", architectures: []string{"Olmo2ForCausalLM"},
 		implied:  map[string]any{"hidden_act": "silu"},
 		defaults: map[string]any{"rms_norm_eps": 1e-5, "rope_theta": 10000.0},
 		tensors: slices.Concat(outerTensors, plainQK, qkNorm(same), valueOutput, mlpTensors, []tensorName{
@@ -222,14 +221,14 @@ var families = []family{
 		metadata: slices.Concat(coreKeys, scalingKeys),
 	},
 	{
-		modelType: "smollm3", arch: "smollm3", architectures: []string{"SmolLM3ForCausalLM"}, rope: "interleaved", tied: true,
+		modelType: "smollm3", arch: "smollm3", architectures: []string{"SmolLM3ForCausalLM"}, tied: true,
 		implied:  map[string]any{"hidden_act": "silu", "use_sliding_window": false},
 		defaults: map[string]any{"rms_norm_eps": 1e-6, "rope_theta": 2e6, "num_key_value_heads": 4.0},
 		tensors:  slices.Concat(outerTensors, generatedFreqs, inputNorm, permutedQK, valueOutput, postNorm, mlpTensors),
 		metadata: slices.Concat(coreKeys, vocabKey, scalingKeys),
 	},
 	{
-		modelType: "bert", arch: "bert", architectures: []string{"BertModel", "BertForMaskedLM", "BertForSequenceClassification"}, rope: "none", prefix: "bert.", tied: true,
+		modelType: "bert", arch: "bert", architectures: []string{"BertModel", "BertForMaskedLM", "BertForSequenceClassification"}, prefix: "bert.", tied: true,
 		implied:  map[string]any{"hidden_act": "gelu", "position_embedding_type": "absolute"},
 		defaults: map[string]any{"layer_norm_eps": 1e-12, "type_vocab_size": 2.0},
 		tensors:  bertTensors,
@@ -247,7 +246,7 @@ var families = []family{
 		},
 	},
 	{
-		modelType: "bloom", arch: "bloom", architectures: []string{"BloomForCausalLM"}, rope: "none", prefix: "transformer.", tied: true,
+		modelType: "bloom", arch: "bloom", architectures: []string{"BloomForCausalLM"}, prefix: "transformer.", tied: true,
 		implied:  map[string]any{"apply_residual_connection_post_layernorm": false},
 		defaults: map[string]any{"layer_norm_epsilon": 1e-5},
 		tensors:  bloomTensors,
@@ -289,15 +288,6 @@ const (
 	tensorEmbedding = "token_embd.weight"
 	tensorHead      = "output.weight"
 )
-
-// generalKeys are those of all architectures that config.json knows.
-var generalKeys = []metaKey{
-	{keyArchitecture, "model_type", kindString, true},
-	{"general.name", "-", kindString, false},
-	{keyFileType, "torch_dtype", kindUint, false},
-	{keyQuantVersion, "-", kindUint, false},
-	{keyAlignment, "-", kindUint, false},
-}
 
 // tokenKeys are the ids that config.json holds too.
 var tokenKeys = []metaKey{

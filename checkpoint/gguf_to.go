@@ -42,14 +42,6 @@ func (s Source) As(d DType) Out {
 	}}
 }
 
-// dtype returns the stored type.
-func (s Source) dtype() DType {
-	if s.data != nil {
-		return F32
-	}
-	return s.Parts[0].DType
-}
-
 // Sources returns the tensors of a GGUF file as they are, for writing another.
 func Sources(f *File) []Source {
 	sources := make([]Source, len(f.tensors))
