@@ -104,6 +104,9 @@ func (f *quantFormat) unitQuants() int {
 // outputs.
 func (f *quantFormat) groupScales() int { return f.head + f.units()*f.sub }
 
+// rowBytes is the size of a row of k weights in a file.
+func (f *quantFormat) rowBytes(k int) int { return k / f.block * f.blockBytes }
+
 // units is the number of 32-weight units in a block of the file.
 func (f *quantFormat) units() int { return f.block / qBlock }
 
@@ -122,16 +125,29 @@ func (w *QPanels) unitAt(p, b int) (quants, head, sub []byte) {
 func PackQuant(dst *QPanels, blocks []byte, row0, rows int) {
 	f := &quantFormats[dst.Type]
 	checkPack(dst, blocks, row0, rows)
-	rowBytes := dst.K / f.block * f.blockBytes
 	for p := row0 / panelWidth; p < panels(row0+rows); p++ {
-		n := min(panelWidth, row0+rows-p*panelWidth)
-		if n < panelWidth {
-			clear(dst.Quants[p*f.panelQuants(dst.K):][:f.panelQuants(dst.K)])
-			clear(dst.Scales[p*f.panelScales(dst.K):][:f.panelScales(dst.K)])
+		packPanel(dst, p, blocks[(p*panelWidth-row0)*f.rowBytes(dst.K):], min(panelWidth, row0+rows-p*panelWidth))
+	}
+}
+
+// packPanel lays out the first rows of panel p.
+func packPanel(dst *QPanels, p int, blocks []byte, rows int) {
+	f := &quantFormats[dst.Type]
+	rowBytes := f.rowBytes(dst.K)
+	var u quantUnit
+	for b := range dst.K / qBlock {
+		quants, head, sub := dst.unitAt(p, b)
+		if rows < panelWidth {
+			clear(quants)
+			clear(sub)
+			if b%f.units() == 0 {
+				clear(head)
+			}
 		}
-		for j := range n {
-			row := blocks[(p*panelWidth+j-row0)*rowBytes:][:rowBytes]
-			packRow(dst, row, p, j)
+		at := b / f.units() * f.blockBytes
+		for j := range rows {
+			u.read(dst.Type, blocks[j*rowBytes+at:][:f.blockBytes], b%f.units())
+			u.put(f, quants, head, sub, j)
 		}
 	}
 }
@@ -146,8 +162,8 @@ func checkPack(dst *QPanels, blocks []byte, row0, rows int) {
 		panic(fmt.Sprintf("kernel: %s panels of %d×%d need %d and %d bytes, have %d and %d", f.name, dst.N, dst.K, quants, scales, len(dst.Quants), len(dst.Scales)))
 	case row0%panelWidth != 0 || row0+rows > dst.N || rows%panelWidth != 0 && row0+rows != dst.N:
 		panic(fmt.Sprintf("kernel: rows %d to %d of %d are no whole panels", row0, row0+rows, dst.N))
-	case len(blocks) != rows*(dst.K/f.block)*f.blockBytes:
-		panic(fmt.Sprintf("kernel: %d rows of %d in %s need %d bytes, have %d", rows, dst.K, f.name, rows*(dst.K/f.block)*f.blockBytes, len(blocks)))
+	case len(blocks) != rows*f.rowBytes(dst.K):
+		panic(fmt.Sprintf("kernel: %d rows of %d in %s need %d bytes, have %d", rows, dst.K, f.name, rows*f.rowBytes(dst.K), len(blocks)))
 	}
 }
 
@@ -157,7 +173,7 @@ func UnpackQuantRow(dst []float32, w *QPanels, row int) {
 	var u quantUnit
 	for b := range w.K / qBlock {
 		quants, head, sub := w.unitAt(row/panelWidth, b)
-		u.gather(w.Type, quants, head, sub, row%panelWidth)
+		u.gather(&quantFormats[w.Type], quants, head, sub, row%panelWidth)
 		u.dequantise(w.Type, dst[b*qBlock:][:qBlock])
 	}
 }

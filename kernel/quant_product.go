@@ -103,7 +103,7 @@ func (t *qTile) chain(p, r, j int) float32 {
 	}
 	for b := range t.units {
 		group := t.s[p*t.sStep+b/f.units()*f.groupScales():]
-		u.gather(t.typ, t.w[p*t.wStep+b*f.unitQuants():], group, group[f.head+b%f.units()*f.sub:], j)
+		u.gather(f, t.w[p*t.wStep+b*f.unitQuants():], group, group[f.head+b%f.units()*f.sub:], j)
 		at := r*t.lds + b
 		acc = u.step(t.typ, acc, t.scale[at], t.halves[at], t.q[r*t.ldq+b*qBlock:][:qBlock])
 	}
@@ -115,8 +115,8 @@ func (t *qTile) chain(p, r, j int) float32 {
 func (u *quantUnit) step(t QuantType, acc, scale float32, halves [2]int16, q []int8) float32 {
 	var first, last int32 // over the two halves of the block
 	for i := range qBlock / 2 {
-		first += int32(u.w[i]) * int32(q[i])
-		last += int32(u.w[i+qBlock/2]) * int32(q[i+qBlock/2])
+		first += int32(u.w(i)) * int32(q[i])
+		last += int32(u.w(i+qBlock/2)) * int32(q[i+qBlock/2])
 	}
 	offset := quantFormats[t].offset
 	sum := int32(halves[0]) + int32(halves[1])

@@ -7,10 +7,19 @@ import (
 
 // quantUnit is 32 weights of one row with their scales, as any type has them.
 type quantUnit struct {
-	w      [qBlock]uint8 // unsigned, see quantFormat.offset
-	d, m   uint16        // float16; m is dmin for K types
-	s0, s1 uint8         // K types: scale and minimum, or both scales of Q6_K
+	quads  [8]uint32 // four unsigned weights each, the first lowest; see quantFormat.offset
+	d, m   uint16    // float16; m is dmin for K types
+	s0, s1 uint8     // K types: scale and minimum, or both scales of Q6_K
 }
+
+// w is weight i.
+func (u *quantUnit) w(i int) uint8 { return uint8(u.quads[i/4] >> (i % 4 * 8)) }
+
+// A number in each of four bytes.
+const (
+	eachByte = 0x01010101
+	eachHalf = 15 * eachByte
+)
 
 // read takes unit i of one block of a file. The layouts are those of
 // ggml-common.h; the order of weights within a block is that of ggml's
@@ -20,8 +29,8 @@ func (u *quantUnit) read(t QuantType, block []byte, i int) {
 	u.d = le.Uint16(block)
 	switch t {
 	case Q8_0: // d, 32 × int8
-		for l := range u.w {
-			u.w[l] = block[2+l] ^ 0x80
+		for q := range u.quads {
+			u.quads[q] = le.Uint32(block[2+4*q:]) ^ 0x80*eachByte
 		}
 	case Q4_0: // d, 16 bytes: weights 0…15 low, 16…31 high
 		u.readNibbles(block[2:])
@@ -41,8 +50,8 @@ func (u *quantUnit) read(t QuantType, block []byte, i int) {
 	case Q5_K: // d, dmin, 12 bytes of scales, 32 of fifth bits, 128 of nibbles
 		u.readMins(block, i)
 		u.readHalves(block[48:], i)
-		for l := range u.w {
-			u.w[l] |= block[16+l] >> i & 1 << 4
+		for q := range u.quads {
+			u.quads[q] |= le.Uint32(block[16+4*q:]) >> i & eachByte << 4
 		}
 	case Q6_K: // 128 bytes low nibbles, 64 of upper bits, 16 scales, d
 		u.readSix(block, i)
@@ -50,23 +59,27 @@ func (u *quantUnit) read(t QuantType, block []byte, i int) {
 }
 
 func (u *quantUnit) readNibbles(b []byte) {
-	for l := range qBlock / 2 {
-		u.w[l] = b[l] & 15
-		u.w[l+qBlock/2] = b[l] >> 4
+	for q := range 4 {
+		v := binary.LittleEndian.Uint32(b[4*q:])
+		u.quads[q] = v & eachHalf
+		u.quads[q+4] = v >> 4 & eachHalf
 	}
 }
 
+// addFifthBits adds bit i of bits to weight i: the product puts four bits into
+// the lowest of four bytes.
 func (u *quantUnit) addFifthBits(bits uint32) {
-	for l := range u.w {
-		u.w[l] |= uint8(bits>>l&1) << 4
+	for q := range u.quads {
+		u.quads[q] |= (bits >> (4 * q) & 15 * (1 | 1<<7 | 1<<14 | 1<<21)) & eachByte << 4
 	}
 }
 
 // readHalves takes the low nibbles of 32 bytes for an even unit, the high ones
 // for the odd unit after it.
 func (u *quantUnit) readHalves(b []byte, i int) {
-	for l, v := range b[i/2*qBlock:][:qBlock] {
-		u.w[l] = v >> (i % 2 * 4) & 15
+	b = b[i/2*qBlock:][:qBlock]
+	for q := range u.quads {
+		u.quads[q] = binary.LittleEndian.Uint32(b[4*q:]) >> (i % 2 * 4) & eachHalf
 	}
 }
 
@@ -83,31 +96,57 @@ func (u *quantUnit) readMins(block []byte, i int) {
 }
 
 func (u *quantUnit) readSix(block []byte, i int) {
-	low, high, scales := block[:128], block[128:192], block[192:208]
 	half, quarter := i/4, i%4
-	for l := range u.w {
-		lo := low[half*64+quarter%2*32+l] >> (quarter / 2 * 4) & 15
-		hi := high[half*32+l] >> (quarter * 2) & 3
-		u.w[l] = lo | hi<<4
+	low := block[half*64+quarter%2*32:][:32]
+	high := block[128+half*32:][:32]
+	for q := range u.quads {
+		lo := binary.LittleEndian.Uint32(low[4*q:]) >> (quarter / 2 * 4) & eachHalf
+		hi := binary.LittleEndian.Uint32(high[4*q:]) >> (quarter * 2) & (3 * eachByte)
+		u.quads[q] = lo | hi<<4
 	}
-	u.s0, u.s1 = scales[2*i], scales[2*i+1]
+	u.s0, u.s1 = block[192+2*i], block[193+2*i]
 	u.d = binary.LittleEndian.Uint16(block[208:])
+}
+
+// put lays the unit out as output j of a unit in a panel, in the places that
+// gather takes it from.
+func (u *quantUnit) put(f *quantFormat, quants, head, sub []byte, j int) {
+	le := binary.LittleEndian
+	if f.nibbles {
+		for i := range 4 {
+			le.PutUint32(quants[64*i+4*j:], u.quads[2*i]|u.quads[2*i+1]<<4)
+		}
+	} else {
+		for i, v := range u.quads {
+			le.PutUint32(quants[64*i+4*j:], v)
+		}
+	}
+	le.PutUint16(head[2*j:], u.d)
+	if f.head == 64 {
+		le.PutUint16(head[32+2*j:], u.m)
+	}
+	if f.sub != 0 {
+		sub[j], sub[panelWidth+j] = u.s0, u.s1
+	}
 }
 
 // gather takes output j of a unit in a panel: its weights, the scales of its
 // block, and those of its own.
-func (u *quantUnit) gather(t QuantType, quants, head, sub []byte, j int) {
-	f := &quantFormats[t]
-	for i := range u.w {
-		if f.nibbles {
-			u.w[i] = quants[i/8*64+4*j+i%4] >> (i / 4 % 2 * 4) & 15
-		} else {
-			u.w[i] = quants[i/4*64+4*j+i%4]
+func (u *quantUnit) gather(f *quantFormat, quants, head, sub []byte, j int) {
+	le := binary.LittleEndian
+	if f.nibbles {
+		for i := range 4 {
+			v := le.Uint32(quants[64*i+4*j:])
+			u.quads[2*i], u.quads[2*i+1] = v&eachHalf, v>>4&eachHalf
+		}
+	} else {
+		for i := range u.quads {
+			u.quads[i] = le.Uint32(quants[64*i+4*j:])
 		}
 	}
-	u.d = binary.LittleEndian.Uint16(head[2*j:])
+	u.d = le.Uint16(head[2*j:])
 	if f.head == 64 {
-		u.m = binary.LittleEndian.Uint16(head[32+2*j:])
+		u.m = le.Uint16(head[32+2*j:])
 	}
 	if f.sub != 0 {
 		u.s0, u.s1 = sub[j], sub[panelWidth+j]
@@ -118,8 +157,8 @@ func (u *quantUnit) gather(t QuantType, quants, head, sub []byte, j int) {
 func (u *quantUnit) dequantise(t QuantType, dst []float32) {
 	d, m := fromF16(u.d), fromF16(u.m)
 	offset := quantFormats[t].offset
-	for i, w := range u.w {
-		q := float32(int32(w) - offset)
+	for i := range qBlock {
+		q := float32(int32(u.w(i)) - offset)
 		switch t {
 		case Q8_0, Q4_0, Q5_0:
 			dst[i] = float32(d * q)
