@@ -177,3 +177,18 @@ func UnpackQuantRow(dst []float32, w *QPanels, row int) {
 		u.dequantise(w.Type, dst[b*qBlock:][:qBlock])
 	}
 }
+
+// CheckQuant returns the output of a panel, 0 to 15, that has an infinite or
+// NaN scale, or −1. Package model calls it for every panel that it packs.
+func CheckQuant(w *QPanels, panel int) int {
+	f := &quantFormats[w.Type]
+	for b := 0; b < w.K/qBlock; b += f.units() {
+		_, head, _ := w.unitAt(panel, b)
+		for i := 0; i < len(head); i += 2 {
+			if head[i+1]&0x7c == 0x7c {
+				return i / 2 % panelWidth
+			}
+		}
+	}
+	return -1
+}
