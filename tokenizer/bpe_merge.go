@@ -124,10 +124,12 @@ func (m *bpe) mergeAll(st *bpeState) {
 // offer queues the merge of two neighbours, if there is one.
 func (m *bpe) offer(st *bpeState, left, right int32) {
 	rank, id := m.merged.get(st.symbols[left].id, st.symbols[right].id)
-	if rank < 0 {
-		return
+	if rank >= 0 {
+		st.push(queued{rank, left, id})
 	}
-	q := queued{rank, left, id}
+}
+
+func (st *bpeState) push(q queued) {
 	st.queue = append(st.queue, q)
 	i := len(st.queue) - 1
 	for i > 0 {
