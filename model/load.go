@@ -116,6 +116,11 @@ func (l *Loader) finite(name string, data []float32) {
 	}
 }
 
+// Router returns the projection that chooses a mixture's experts.
+func (l *Loader) Router(name string, experts, in int) nn.Linear {
+	return nn.Linear{Weights: []*tensor.Weight{l.Weight(name+".weight", experts, in, Layout{Exact: true})}}
+}
+
 // Vectors returns several vectors one after the other, as [1, Σn]: the biases
 // of projections that share an input.
 func (l *Loader) Vectors(names []string, sizes []int) *tensor.Tensor {
@@ -149,6 +154,7 @@ type Layout struct {
 	Row    func(out int) int // the stored row of an output; nil: the same
 	Rows   int               // stored rows, where more than out
 	Scale  float32           // 0: none
+	Exact  bool              // float32 in every dtype: a small error would change which experts run
 }
 
 // Weight packs the matrix of that name.
@@ -162,7 +168,7 @@ func (l *Loader) Weight(name string, out, in int, layout Layout) *tensor.Weight 
 	if !ok {
 		return nil
 	}
-	p := &packer{t: t, layout: layout, w: &tensor.Weight{Name: name, Out: out, In: in}, dtype: l.target(t, in), scratch: make([]packScratch, l.pool.Threads())}
+	p := &packer{t: t, layout: layout, w: &tensor.Weight{Name: name, Out: out, In: in}, dtype: l.target(t, in, layout), scratch: make([]packScratch, l.pool.Threads())}
 	if err := p.prepare(); err != nil {
 		l.fail(err)
 		return nil
@@ -207,7 +213,10 @@ func WeightTable(w *tensor.Weight) *tensor.Table {
 
 // target chooses the type of a packed weight: what --dtype asks for, or the
 // stored one. A row that is no multiple of a block stays float32.
-func (l *Loader) target(t checkpoint.Tensor, in int) checkpoint.DType {
+func (l *Loader) target(t checkpoint.Tensor, in int, layout Layout) checkpoint.DType {
+	if layout.Exact {
+		return checkpoint.F32
+	}
 	want := map[DType]checkpoint.DType{F32: checkpoint.F32, BF16: checkpoint.BF16, Q8_0: checkpoint.Q8_0, Q4_0: checkpoint.Q4_0}[l.dtype]
 	if l.dtype == Auto {
 		want = t.DType

@@ -65,7 +65,7 @@ func qwen3Moe(m *Model, c *Config, l *Loader) {
 			if slices.Contains(only, layer) || (layer+1)%step != 0 {
 				return gatedMLP(l, prefix, m.Hidden, dense, act, false)
 			}
-			moe := &nn.MoE{Router: l.Linear([]string{prefix + "gate"}, []int{experts}, m.Hidden, false), TopK: topK, Normalize: normalize}
+			moe := &nn.MoE{Router: l.Router(prefix+"gate", experts, m.Hidden), TopK: topK, Normalize: normalize}
 			for e := range experts {
 				p := fmt.Sprintf("%sexperts.%d.", prefix, e)
 				moe.Experts = append(moe.Experts, expert(l, p+"gate_proj", p+"up_proj", p+"down_proj", m.Hidden, inner, act))

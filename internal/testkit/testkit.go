@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"sort"
 	"strings"
 	"testing"
@@ -59,8 +60,23 @@ func SharedFile(t testing.TB, path ...string) string {
 // without extension. That the full set has none is a failure.
 func Fixtures(t *testing.T, f func(t *testing.T, path string), prefixes ...string) {
 	t.Helper()
+	run(t, f, func(string) bool { return true }, prefixes)
+}
+
+// Folders is Fixtures for those that are folders and hold a file of that name.
+func Folders(t *testing.T, file string, f func(t *testing.T, path string), prefixes ...string) {
+	t.Helper()
+	holds := func(path string) bool {
+		_, err := os.Stat(filepath.Join(path, file))
+		return err == nil
+	}
+	run(t, f, holds, prefixes)
+}
+
+func run(t *testing.T, f func(t *testing.T, path string), want func(path string) bool, prefixes []string) {
+	t.Helper()
 	dir, full := Dir()
-	names := fixtureNames(t, dir, prefixes)
+	names := slices.DeleteFunc(fixtureNames(t, dir, prefixes), func(name string) bool { return !want(filepath.Join(dir, name)) })
 	if len(names) == 0 {
 		if full {
 			t.Fatalf("%s has no fixture %s*", dir, strings.Join(prefixes, "*, "))
