@@ -124,7 +124,7 @@ func buildBert(m *Model, c *Config, l *Loader, p string) *bert {
 	b.positions = l.Table(p+"embeddings.position_embeddings.weight", m.Context, m.Hidden)
 	b.types = l.Table(p+"embeddings.token_type_embeddings.weight", types, m.Hidden)
 	b.embedNorm = ln.norm(p + "embeddings.LayerNorm")
-	for i := range m.Layers {
+	for i := range l.Layers(m.Layers) {
 		lp := fmt.Sprintf("%sencoder.layer.%d.", p, i)
 		a := lp + "attention."
 		b.layers = append(b.layers, bertLayer{

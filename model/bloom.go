@@ -24,7 +24,7 @@ func bloom(m *Model, c *Config, l *Loader) {
 		return
 	}
 	p := l.Prefix("word_embeddings.weight", "transformer.", "")
-	for i := range m.Layers {
+	for i := range l.Layers(m.Layers) {
 		lp := fmt.Sprintf("%sh.%d.", p, i)
 		d.blocks = append(d.blocks, nn.Block{
 			InputNorm: ln.norm(lp + "input_layernorm"),

@@ -91,7 +91,7 @@ func (s *gemmaSizes) build(m *Model, c *Config, l *Loader, position func(layer i
 		return
 	}
 	p := l.Prefix("embed_tokens.weight", "model.", "")
-	for i := range m.Layers {
+	for i := range l.Layers(m.Layers) {
 		lp := fmt.Sprintf("%slayers.%d.", p, i)
 		a := s.attention(m, i)
 		a.SoftCap = s.softCap

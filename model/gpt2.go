@@ -28,7 +28,7 @@ func gpt2(m *Model, c *Config, l *Loader) {
 		return
 	}
 	p := l.Prefix("wte.weight", "transformer.", "")
-	for i := range m.Layers {
+	for i := range l.Layers(m.Layers) {
 		lp := fmt.Sprintf("%sh.%d.", p, i)
 		scale := 1.0
 		if scaleByDim {

@@ -31,7 +31,7 @@ func gptNeoX(m *Model, c *Config, l *Loader) {
 		return
 	}
 	p := l.Prefix("embed_in.weight", "gpt_neox.", "")
-	for i := range m.Layers {
+	for i := range l.Layers(m.Layers) {
 		lp := fmt.Sprintf("%slayers.%d.", p, i)
 		d.blocks = append(d.blocks, nn.Block{
 			InputNorm: ln.norm(lp + "input_layernorm"),

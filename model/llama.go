@@ -39,7 +39,7 @@ func llamaLike(m *Model, c *Config, l *Loader, o llamaOptions) {
 		return
 	}
 	p := l.Prefix("embed_tokens.weight", "model.", "")
-	for i := range m.Layers {
+	for i := range l.Layers(m.Layers) {
 		lp := fmt.Sprintf("%slayers.%d.", p, i)
 		a := s.attention(m, i)
 		a.QKV = l.Linear([]string{lp + "self_attn.q_proj", lp + "self_attn.k_proj", lp + "self_attn.v_proj"},

@@ -2,6 +2,7 @@ package model
 
 import (
 	"fmt"
+	"iter"
 	"strings"
 
 	"wenmo/checkpoint"
@@ -50,6 +51,18 @@ func NewLoader(file *checkpoint.File, dtype DType, pool *kernel.Pool) *Loader {
 
 // Err returns the first thing wrong.
 func (l *Loader) Err() error { return l.err }
+
+// Layers yields 0, 1, … up to n − 1 and ends early once something is wrong: a
+// config may name more layers than there are.
+func (l *Loader) Layers(n int) iter.Seq[int] {
+	return func(yield func(int) bool) {
+		for i := range n {
+			if l.err != nil || !yield(i) {
+				return
+			}
+		}
+	}
+}
 
 // Bytes returns the size of what was packed.
 func (l *Loader) Bytes() int { return l.bytes }

@@ -34,7 +34,7 @@ func mixtral(m *Model, c *Config, l *Loader) {
 		mlp: func(prefix string, _ int) nn.FeedForward {
 			prefix = prefix[:len(prefix)-len("mlp.")] + "block_sparse_moe."
 			moe := &nn.MoE{Router: l.Router(prefix+"gate", experts, m.Hidden), TopK: topK, Normalize: true}
-			for e := range experts {
+			for e := range l.Layers(experts) {
 				p := fmt.Sprintf("%sexperts.%d.", prefix, e)
 				moe.Experts = append(moe.Experts, expert(l, p+"w1", p+"w3", p+"w2", m.Hidden, inner, act))
 			}

@@ -22,7 +22,7 @@ func olmo2(m *Model, c *Config, l *Loader) {
 		return
 	}
 	p := l.Prefix("embed_tokens.weight", "model.", "")
-	for i := range m.Layers {
+	for i := range l.Layers(m.Layers) {
 		lp := fmt.Sprintf("%slayers.%d.", p, i)
 		a := s.attention(m, i)
 		a.Rope = rope

@@ -31,7 +31,7 @@ func opt(m *Model, c *Config, l *Loader) {
 		return
 	}
 	p := l.Prefix("embed_tokens.weight", "model.decoder.", "decoder.")
-	for i := range m.Layers {
+	for i := range l.Layers(m.Layers) {
 		lp := fmt.Sprintf("%slayers.%d.", p, i)
 		d.blocks = append(d.blocks, nn.Block{
 			InputNorm: ln.norm(lp + "self_attn_layer_norm"),

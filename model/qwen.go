@@ -66,7 +66,7 @@ func qwen3Moe(m *Model, c *Config, l *Loader) {
 				return gatedMLP(l, prefix, m.Hidden, dense, act, false)
 			}
 			moe := &nn.MoE{Router: l.Router(prefix+"gate", experts, m.Hidden), TopK: topK, Normalize: normalize}
-			for e := range experts {
+			for e := range l.Layers(experts) {
 				p := fmt.Sprintf("%sexperts.%d.", prefix, e)
 				moe.Experts = append(moe.Experts, expert(l, p+"gate_proj", p+"up_proj", p+"down_proj", m.Hidden, inner, act))
 			}

@@ -1,0 +1,109 @@
+package model
+
+import (
+	"encoding/json"
+	"maps"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"wenmo/checkpoint"
+	"wenmo/internal/testkit"
+	"wenmo/kernel"
+)
+
+func slim(name string) string {
+	return filepath.Join(testkit.Root(), "testdata", "fixtures", name)
+}
+
+// openWith opens a slim fixture with some keys of its config.json changed.
+func openWith(t testing.TB, name string, change map[string]any) (*Model, error) {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(slim(name), "config.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw := map[string]any{}
+	if err := json.Unmarshal(data, &raw); err != nil {
+		t.Fatal(err)
+	}
+	maps.Copy(raw, change)
+	file, err := checkpoint.Open(slim(name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	pool := kernel.NewPool(1)
+	defer pool.Close()
+	return Load(NewConfig(raw, "config.json"), file, F32, pool)
+}
+
+// What is wrong with a config is said with the file, the key, what was wanted
+// and what was found.
+func TestConfigErrors(t *testing.T) {
+	for _, c := range []struct {
+		fixture, key string
+		value        any
+		want         string
+	}{
+		{"decoder_llama_mha", "hidden_size", nil, "config.json: hidden_size is missing"},
+		{"decoder_llama_mha", "hidden_size", -3.0, "config.json: hidden_size is -3, want an integer from 1"},
+		{"decoder_llama_mha", "hidden_size", 1.5, "hidden_size is 1.5"},
+		{"decoder_llama_mha", "hidden_size", "x", "hidden_size is x"},
+		{"decoder_llama_mha", "hidden_size", 1e300, "hidden_size is 1e+300"},
+		{"decoder_llama_mha", "hidden_size", 64.0, `has shape [32 32], want [64 64]`},
+		{"decoder_llama_mha", "num_hidden_layers", 1e7, `no tensor "model.layers.2.`},
+		{"decoder_llama_mha", "num_hidden_layers", 1.0, `does not belong to this family`},
+		{"decoder_llama_mha", "num_key_value_heads", 3.0, "num_key_value_heads is 3, want a divisor of num_attention_heads 4"},
+		{"decoder_llama_mha", "hidden_act", "mish", `hidden_act "mish" is not supported (known: gelu,`},
+		{"decoder_llama_mha", "architectures", []any{"FooForCausalLM"}, `architecture "FooForCausalLM" is not supported (known: Bert`},
+		{"decoder_llama_mha", "rope_scaling", map[string]any{"rope_type": "foo"}, `config.json: rope_scaling: rope_type "foo" is not supported (known: default, linear`},
+		{"decoder_llama_mha", "rope_scaling", map[string]any{"rope_type": "linear"}, "rope_scaling: factor is missing"},
+		{"decoder_llama_mha", "rope_theta", -1.0, "rope_theta is -1"},
+		{"decoder_llama_mha", "attn_logit_softcapping", 30.0, `attn_logit_softcapping is 30: not supported for model_type "llama"`},
+		{"decoder_llama_mha", "quantization_config", map[string]any{"bits": 4.0}, "quantization_config is"},
+		{"decoder_phi3", "rope_scaling", map[string]any{"type": "longrope", "short_factor": []any{1.0}}, "short_factor has 1 numbers, want 4"},
+		{"decoder_opt", "do_layer_norm_before", false, "do_layer_norm_before is false, only true is supported"},
+		{"decoder_mixtral", "num_experts_per_tok", 9.0, "num_experts_per_tok is 9 of 5 experts"},
+		{"encoder_bert_mlm", "position_embedding_type", "relative_key", "position_embedding_type is relative_key"},
+	} {
+		_, err := openWith(t, c.fixture, map[string]any{c.key: c.value})
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %s = %v: error %v, want %q", c.fixture, c.key, c.value, err, c.want)
+		}
+	}
+}
+
+func TestParseConfigErrors(t *testing.T) {
+	for _, text := range []string{"", "null", "[]", "{", `{"a":`} {
+		if _, err := ParseConfig([]byte(text), "config.json"); err == nil || !strings.HasPrefix(err.Error(), "config.json: ") {
+			t.Errorf("%q: error %v", text, err)
+		}
+	}
+}
+
+func FuzzConfig(f *testing.F) {
+	for _, name := range []string{"decoder_llama_mha", "decoder_gemma3", "decoder_mixtral", "decoder_phi3", "encoder_bert_mlm"} {
+		data, err := os.ReadFile(filepath.Join(slim(name), "config.json"))
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(data)
+	}
+	file, err := checkpoint.Open(slim("decoder_llama_mha"))
+	if err != nil {
+		f.Fatal(err)
+	}
+	pool := kernel.NewPool(1)
+	f.Fuzz(func(t *testing.T, data []byte) {
+		c, err := ParseConfig(data, "config.json")
+		if err != nil {
+			return
+		}
+		m, err := Load(c, file, F32, pool)
+		if (m == nil) == (err == nil) {
+			t.Errorf("model %v, error %v", m, err)
+		}
+	})
+}
