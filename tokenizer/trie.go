@@ -73,6 +73,17 @@ func (t *byteTrie) grow(node int32, b byte) int32 {
 	return next
 }
 
+// find returns the token s, -1 if there is none.
+func (t *byteTrie) find(s string) int32 {
+	node := int32(0)
+	for i := range len(s) {
+		if node = t.next(node, s[i]); node == 0 {
+			return -1
+		}
+	}
+	return t.ids[node]
+}
+
 // longest returns the longest token that s begins with, and its length; -1 if
 // there is none.
 func (t *byteTrie) longest(s string) (id int32, n int) {

@@ -49,6 +49,7 @@ type cut struct {
 type modelState struct {
 	bpe     bpeState
 	unigram unigramState
+	spm     spmState
 }
 
 func (w *work) start(text string, track bool) {
