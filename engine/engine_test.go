@@ -13,6 +13,7 @@ import (
 	"wenmo/internal/testkit"
 	"wenmo/kernel"
 	"wenmo/model"
+	"wenmo/tensor"
 )
 
 // slimModel opens a small model that is always there.
@@ -108,6 +109,40 @@ func TestSameTokensWhateverRuns(t *testing.T) {
 					}
 				}
 			})
+		}
+	}
+}
+
+// Logits are the same bits for any chunk and number of threads, also where the
+// tiles of a long context are shared out over the threads.
+func TestSameBitsForLongContexts(t *testing.T) {
+	for _, name := range []string{"decoder_llama_mha", "decoder_mistral", "decoder_gemma3", "decoder_bloom"} {
+		for _, bf16 := range []bool{false, true} {
+			m := slimModel(t, name, model.F32)
+			m.MaxLength = 512
+			ids := testPrompt(330, 3, m.Vocab)
+			logits := func(threads, chunk int) (rows [][]float32) {
+				pool := kernel.NewPool(threads)
+				defer pool.Close()
+				g := tensor.NewGraph(pool)
+				defer g.Close()
+				e := &Evaluator{Model: m, Graph: g, Chunk: chunk, BF16: bf16}
+				err := e.Logits(ids, nil, nil, func(_ int, row []float32) error {
+					rows = append(rows, slices.Clone(row))
+					return nil
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				return rows
+			}
+			want := logits(1, 0)
+			for _, c := range [][2]int{{3, 1}, {2, 7}, {3, 64}} {
+				got := logits(c[0], c[1])
+				for i := range want {
+					close32(t, fmt.Sprintf("%s: %d threads, chunks of %d: logits[%d]", name, c[0], c[1], i), got[i], want[i], 0, 0)
+				}
+			}
 		}
 	}
 }

@@ -40,14 +40,100 @@ func (g *Graph) Attend(a *Attention, kv *KV, layer int, q *Tensor, spans []Span,
 	for range threads {
 		t.scratch = append(t.scratch, g.newScratch(a, kv, t.queries*group))
 	}
-	if q.Rows*a.Heads*a.Dim < inlineWork/8 && t.items < 2*threads {
-		for i := range t.items {
-			t.Do(0, i)
-		}
+	if t.splits(threads) {
+		g.attendTiles(t)
 		return out
 	}
 	g.pool.Run(t, t.items)
 	return out
+}
+
+// splits says that there are too few blocks to keep the threads busy, while
+// their keys are many: the tiles of a block are then shared out.
+func (t *attentionTask) splits(threads int) bool {
+	tiles := 0
+	for _, s := range t.spans {
+		if s.Len > t.queries {
+			return false
+		}
+		tiles += pages(s.Pos + s.Len)
+	}
+	return threads > 1 && t.items < 4*threads && tiles >= 4*len(t.spans)
+}
+
+func pages(tokens int) int { return (tokens + PageTokens - 1) / PageTokens }
+
+// attendTiles computes every tile of every span and head on its own, and then
+// folds them in order.
+func (g *Graph) attendTiles(t *attentionTask) {
+	rows := t.queries * (t.Heads / t.KVHeads)
+	t.partSize = rows * (t.VDim + 2)
+	n := 0
+	for _, s := range t.spans {
+		n += pages(s.Pos+s.Len) * t.KVHeads
+	}
+	t.parts = alloc[float32](&g.mem, n*t.partSize)
+	g.pool.Run((*tileTask)(t), n)
+	n = 0
+	for i := range t.spans {
+		s := &t.spans[i]
+		for head := range t.KVHeads {
+			t.foldParts(&t.scratch[0], s, head, n)
+			n += pages(s.Pos + s.Len)
+		}
+	}
+}
+
+// tileTask is an attentionTask whose items are single tiles: of all spans in
+// turn, of all heads in turn.
+type tileTask attentionTask
+
+func (t *tileTask) Do(worker, i int) {
+	a := (*attentionTask)(t)
+	item := i
+	for j := range a.spans {
+		s := &a.spans[j]
+		tiles := pages(s.Pos + s.Len)
+		if i >= tiles*a.KVHeads {
+			i -= tiles * a.KVHeads
+			continue
+		}
+		head, tile := i/tiles, i%tiles
+		from, to := a.visible(s, 0, s.Len)
+		if tile < from/PageTokens || tile*PageTokens > to {
+			return
+		}
+		sc := a.scratch[worker]
+		rows := s.Len * (a.Heads / a.KVHeads)
+		sc.tile, sc.tm, sc.tl = a.part(item, rows)
+		a.gather(&sc, s, head, 0, rows)
+		a.scores(&sc, s, head, 0, rows, tile, to)
+		a.weigh(&sc, s, head, rows, tile)
+		return
+	}
+}
+
+// part returns the memory of a tile's result: values, maxima and sums.
+func (t *attentionTask) part(i, rows int) (values, m, l []float32) {
+	p := t.parts[i*t.partSize : (i+1)*t.partSize]
+	n := rows * t.VDim
+	return p[:n], p[n : n+rows], p[n+rows : n+2*rows]
+}
+
+// foldParts folds the tiles of a head, whose results begin at part first.
+func (t *attentionTask) foldParts(sc *attentionScratch, s *Span, head, first int) {
+	rows := s.Len * (t.Heads / t.KVHeads)
+	sc.begin(rows, t.VDim)
+	from, to := t.visible(s, 0, s.Len)
+	for tile := from / PageTokens; tile*PageTokens <= to; tile++ {
+		values, m, l := t.part(first+tile, rows)
+		sc.fold(rows, t.VDim, values, m, l)
+	}
+	t.finish(sc, s, head, 0, rows)
+	if t.probs != nil && s.Start == 0 {
+		t.gather(sc, s, head, 0, rows)
+		t.keepProbs(sc, s, head, 0, rows, to)
+	}
 }
 
 type attentionTask struct {
@@ -60,6 +146,9 @@ type attentionTask struct {
 	queries int // of a task
 	items   int
 	scratch []attentionScratch
+
+	parts    []float32 // results of single tiles, see attendTiles
+	partSize int
 }
 
 // attentionScratch is a worker's memory for up to rows = queries·group rows.
@@ -103,15 +192,12 @@ func (t *attentionTask) block(sc *attentionScratch, s *Span, kvHead, first, n in
 	group := t.Heads / t.KVHeads
 	rows := n * group
 	t.gather(sc, s, kvHead, first, rows)
-	clear(sc.acc[:rows*t.VDim])
-	clear(sc.l[:rows])
-	for r := range rows {
-		sc.m[r] = negInf
-	}
+	sc.begin(rows, t.VDim)
 	firstKey, lastKey := t.visible(s, first, n)
 	for tile := firstKey / PageTokens; tile*PageTokens <= lastKey; tile++ {
 		t.scores(sc, s, kvHead, first, rows, tile, lastKey)
 		t.weigh(sc, s, kvHead, rows, tile)
+		sc.fold(rows, t.VDim, sc.tile, sc.tm, sc.tl)
 	}
 	t.finish(sc, s, kvHead, first, rows)
 	if t.probs != nil && s.Start == 0 {
@@ -198,8 +284,8 @@ func (t *attentionTask) adjust(row []float32, from, to, head, query int) {
 	}
 }
 
-// weigh takes the softmax of a tile's scores, multiplies it with the tile's
-// values and folds the result into the running one.
+// weigh takes the softmax of a tile's scores and multiplies it with the tile's
+// values.
 func (t *attentionTask) weigh(sc *attentionScratch, s *Span, kvHead, rows, tileIndex int) {
 	for r := range rows {
 		row := sc.s[r*PageTokens : (r+1)*PageTokens]
@@ -213,16 +299,29 @@ func (t *attentionTask) weigh(sc *attentionScratch, s *Span, kvHead, rows, tileI
 		_, v := tile[float32](t.kv, s.Pages[tileIndex], t.layer, kvHead)
 		kernel.MatMulF32(sc.tile, t.VDim, sc.s, PageTokens, rows, v, PageTokens, t.VDim, 0, (t.VDim+15)/16, false)
 	}
+}
+
+// begin empties the running softmax of rows.
+func (sc *attentionScratch) begin(rows, dim int) {
+	clear(sc.acc[:rows*dim])
+	clear(sc.l[:rows])
 	for r := range rows {
-		m := max(sc.m[r], sc.tm[r])
+		sc.m[r] = negInf
+	}
+}
+
+// fold adds a tile's values, maxima and sums to the running ones.
+func (sc *attentionScratch) fold(rows, dim int, values, tm, tl []float32) {
+	for r := range rows {
+		m := max(sc.m[r], tm[r])
 		if m == negInf {
 			continue
 		}
 		// What was summed so far is worth a of it, the tile b.
-		a, b := kernel.Exp32(sc.m[r]-m), kernel.Exp32(sc.tm[r]-m)
+		a, b := kernel.Exp32(sc.m[r]-m), kernel.Exp32(tm[r]-m)
 		sc.m[r] = m
-		sc.l[r] = kernel.FMA32(sc.l[r], a, float32(sc.tl[r]*b))
-		kernel.FoldTile(sc.acc[r*t.VDim:(r+1)*t.VDim], a, sc.tile[r*t.VDim:(r+1)*t.VDim], b)
+		sc.l[r] = kernel.FMA32(sc.l[r], a, float32(tl[r]*b))
+		kernel.FoldTile(sc.acc[r*dim:(r+1)*dim], a, values[r*dim:(r+1)*dim], b)
 	}
 }
 
