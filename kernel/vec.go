@@ -65,18 +65,22 @@ func (op vecOp) reduce(l *[lanes]float32, dst, a, b []float32, s, t float32) (do
 	if active == portable {
 		return 0, 0
 	}
+	// Field by field: a literal is copied, which reads what was just written
+	// in other sizes and waits for it.
+	var v vec
+	v.s, v.t, v.lanes = s, t, l
 	for rest := len(dst) / lanes; rest > 0; rest -= vecMaxSteps {
-		v := vec{dst: unsafe.Pointer(&dst[done]), a: &a[done], s: s, t: t, steps: min(rest, vecMaxSteps), lanes: l}
+		v.dst, v.a = unsafe.Pointer(&dst[done]), &a[done]
 		if b != nil {
 			v.b = &b[done]
 		}
+		v.steps = min(rest, vecMaxSteps)
 		if !op.call(&v) {
 			return 0, 0
 		}
 		done += v.steps * lanes
-		r = v.r
 	}
-	return done, r
+	return done, v.r
 }
 
 // runTileSoftmax is run for opTileSoftmax, which takes whole steps only; ok
@@ -86,7 +90,8 @@ func runTileSoftmax(s []float32) (m, l float32, ok bool) {
 	if steps == 0 || steps > vecMaxSteps || len(s)%lanes != 0 {
 		return 0, 0, false
 	}
-	v := vec{dst: unsafe.Pointer(&s[0]), a: &s[0], steps: steps}
+	var v vec
+	v.dst, v.a, v.steps = unsafe.Pointer(&s[0]), &s[0], steps
 	if !opTileSoftmax.call(&v) {
 		return 0, 0, false
 	}
@@ -99,7 +104,8 @@ func runRope(lo, hi, cos, sin []float32) int {
 	if steps == 0 || steps > vecMaxSteps {
 		return 0
 	}
-	v := vec{dst: unsafe.Pointer(&lo[0]), c: &hi[0], a: &cos[0], b: &sin[0], steps: steps}
+	var v vec
+	v.dst, v.c, v.a, v.b, v.steps = unsafe.Pointer(&lo[0]), &hi[0], &cos[0], &sin[0], steps
 	if !opRope.call(&v) {
 		return 0
 	}
@@ -108,9 +114,10 @@ func runRope(lo, hi, cos, sin []float32) int {
 
 // runRoundBF16 is run for opRoundBF16.
 func runRoundBF16(dst []uint16, src []float32) int {
+	var v vec
 	done := 0
 	for rest := len(dst) / lanes; rest > 0; rest -= vecMaxSteps {
-		v := vec{dst: unsafe.Pointer(&dst[done]), a: &src[done], steps: min(rest, vecMaxSteps)}
+		v.dst, v.a, v.steps = unsafe.Pointer(&dst[done]), &src[done], min(rest, vecMaxSteps)
 		if !opRoundBF16.call(&v) {
 			return 0
 		}

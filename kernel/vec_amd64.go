@@ -7,12 +7,12 @@ func (op vecOp) call(v *vec) bool {
 	switch active {
 	case avx2:
 		op.callAVX2(v)
-		return true
 	case avx512:
 		op.callAVX512(v)
-		return true
+	default:
+		return false
 	}
-	return false
+	return true
 }
 
 func (op vecOp) callAVX2(v *vec) {
