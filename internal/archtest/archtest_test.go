@@ -3,9 +3,12 @@
 package archtest
 
 import (
+	"flag"
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -14,6 +17,8 @@ import (
 
 	"wenmo/internal/testkit"
 )
+
+var update = flag.Bool("update", false, "draw the diagram anew")
 
 // allowed lists, for each package, the packages of the house that its code may
 // import; all may import internal/mmap, internal/progress and the like.
@@ -57,6 +62,58 @@ func TestImports(t *testing.T) {
 	}
 }
 
+// TestDiagram compares the diagram in docs/architecture.md with the imports.
+func TestDiagram(t *testing.T) {
+	const begin, end = "<!-- imports -->\n", "<!-- /imports -->"
+	file := filepath.Join(testkit.Root(), "docs", "architecture.md")
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, rest, ok := strings.Cut(string(data), begin)
+	_, after, ok2 := strings.Cut(rest, end)
+	if !ok || !ok2 {
+		t.Fatalf("%s has no %s…%s", file, begin, end)
+	}
+	want := before + begin + diagram(houseImports(t)) + end + after
+	if *update {
+		if err := os.WriteFile(file, []byte(want), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if want != string(data) {
+		t.Errorf("the diagram in %s is not current; go test ./internal/archtest -update draws it", file)
+	}
+}
+
+// diagram draws the imports between packages that are not internal, without
+// the arrows that follow from others.
+func diagram(imports map[string][]string) string {
+	seen := map[string]bool{}
+	for pkg, list := range imports {
+		if strings.HasPrefix(pkg, "internal/") || strings.HasPrefix(pkg, "examples/") {
+			continue
+		}
+		for _, imp := range list {
+			if !strings.HasPrefix(imp, "internal/") && !reaches(imports, pkg, imp) {
+				seen["    "+strings.ReplaceAll(pkg, "/", "_")+"["+pkg+"] --> "+imp] = true
+			}
+		}
+	}
+	lines := slices.Sorted(maps.Keys(seen))
+	return "```mermaid\nflowchart TD\n" + strings.Join(lines, "\n") + "\n```\n"
+}
+
+// reaches says that from reaches to by way of another package.
+func reaches(imports map[string][]string, from, to string) bool {
+	var walk func(pkg string) bool
+	walk = func(pkg string) bool {
+		return slices.ContainsFunc(imports[pkg], func(next string) bool { return next == to || walk(next) })
+	}
+	return slices.ContainsFunc(imports[from], func(next string) bool { return next != to && walk(next) })
+}
+
 // houseImports returns the packages of the house that each of them imports
 // outside of tests.
 func houseImports(t *testing.T) map[string][]string {
@@ -88,7 +145,6 @@ func houseImports(t *testing.T) map[string][]string {
 		if pkg == "." {
 			pkg = "wenmo"
 		}
-		out[pkg] = append(out[pkg], nil...)
 		for _, spec := range f.Imports {
 			imp, err := strconv.Unquote(spec.Path.Value)
 			if err != nil {
