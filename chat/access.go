@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"math/big"
 	"strings"
 	"unicode/utf8"
 )
@@ -11,7 +12,9 @@ import (
 func (ip *interp) getattr(obj Value, name string) (Value, error) {
 	switch o := obj.(type) {
 	case *undefined:
-		return nil, o.fail()
+		if !objectAttributes[name] {
+			return nil, o.fail()
+		}
 	case *Dict: // by far the most frequent; no method has a name like these
 		if v, ok := o.Get(name); ok && ip.lib.methods["dict"][name] == nil {
 			return v, nil
@@ -39,6 +42,12 @@ func (ip *interp) attribute(obj Value, name string) (Value, error) {
 	}
 	return v, nil
 }
+
+// objectAttributes are what every Python object has, undefined ones too.
+var objectAttributes = map[string]bool{"__class__": true, "__doc__": true, "__module__": true, "__init__": true,
+	"__new__": true, "__repr__": true, "__str__": true, "__eq__": true, "__ne__": true, "__hash__": true, "__dir__": true,
+	"__format__": true, "__reduce__": true, "__reduce_ex__": true, "__getattribute__": true, "__setattr__": true,
+	"__delattr__": true, "__sizeof__": true, "__subclasshook__": true, "__init_subclass__": true}
 
 // mutators are the methods that the sandbox does not let through.
 var mutators = map[string]map[string]bool{
@@ -86,15 +95,9 @@ func (ip *interp) plainAttribute(obj Value, name string) (Value, error) {
 			return &blockRef{b}, nil
 		}
 		return missing, nil
-	case bool, int64:
-		switch name {
-		case "real", "numerator":
-			n, _ := number(o)
-			return n, nil
-		case "imag":
-			return int64(0), nil
-		case "denominator":
-			return int64(1), nil
+	case bool, int64, *big.Int, float64:
+		if v := numberAttribute(o, name); !isMissing(v) {
+			return v, nil
 		}
 	}
 	switch typ {
@@ -107,6 +110,28 @@ func (ip *interp) plainAttribute(obj Value, name string) (Value, error) {
 		return &boundMethod{obj, m}, nil
 	}
 	return missing, nil
+}
+
+func numberAttribute(v Value, name string) Value {
+	n, _ := number(v)
+	if f, ok := n.(float64); ok {
+		switch name {
+		case "real":
+			return f
+		case "imag":
+			return 0.0
+		}
+		return missing
+	}
+	switch name {
+	case "real", "numerator":
+		return n
+	case "imag":
+		return int64(0)
+	case "denominator":
+		return int64(1)
+	}
+	return missing
 }
 
 func (ip *interp) item(n *itemExpr, a *activation) (Value, error) {

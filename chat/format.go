@@ -216,6 +216,7 @@ func (f *formatter) first(name string) (Value, error) {
 type formatSpec struct {
 	fill, align string
 	sign        byte
+	noMinusZero bool
 	alt         bool
 	width, prec int
 	comma       byte
@@ -224,22 +225,25 @@ type formatSpec struct {
 
 func parseSpec(s string) (formatSpec, error) {
 	sp := formatSpec{fill: " ", prec: -1}
+	filled := false
 	r, n := utf8.DecodeRuneInString(s)
 	switch {
 	case len(s) > n && strings.IndexByte("<>=^", s[n]) >= 0:
 		sp.fill, sp.align, s = string(r), s[n:n+1], s[n+1:]
+		filled = true
 	case s != "" && strings.IndexByte("<>=^", s[0]) >= 0:
 		sp.align, s = s[:1], s[1:]
 	}
 	if s != "" && strings.IndexByte("+- ", s[0]) >= 0 {
 		sp.sign, s = s[0], s[1:]
 	}
-	s, _ = strings.CutPrefix(s, "z")
+	s, sp.noMinusZero = strings.CutPrefix(s, "z")
 	s, sp.alt = strings.CutPrefix(s, "#")
-	if s != "" && s[0] == '0' {
+	if s != "" && s[0] == '0' && !filled {
 		s = s[1:]
+		sp.fill = "0"
 		if sp.align == "" {
-			sp.fill, sp.align = "0", "="
+			sp.align = zeroAlign
 		}
 	}
 	var i int
@@ -269,6 +273,10 @@ func parseSpec(s string) (formatSpec, error) {
 	return sp, nil
 }
 
+// zeroAlign is what a width such as 08 asks for: zeros behind the sign of a
+// number, or behind text.
+const zeroAlign = "0"
+
 // formatValue is Python's format(v, spec).
 func (ip *interp) formatValue(v Value, spec string) (string, error) {
 	if spec == "" {
@@ -283,24 +291,18 @@ func (ip *interp) formatValue(v Value, spec string) (string, error) {
 		return sp.text(v)
 	case markup:
 		return sp.text(string(v))
-	case bool:
-		if sp.verb == 0 {
-			s, _ := reprScalar(v)
-			return sp.text(s)
-		}
-		n, _ := number(v)
+	}
+	if n, ok := number(v); ok {
 		return sp.number(n)
-	case int64, *big.Int, float64:
-		return sp.number(v)
 	}
 	return "", typeErrorf("unsupported format string passed to %s.__format__", typeName(v))
 }
 
 func (sp formatSpec) text(s string) (string, error) {
-	if sp.verb != 0 && sp.verb != 's' || sp.sign != 0 || sp.alt || sp.comma != 0 || sp.align == "=" && sp.fill != "0" {
+	if sp.verb != 0 && sp.verb != 's' || sp.sign != 0 || sp.alt || sp.comma != 0 || sp.noMinusZero || sp.align == "=" {
 		return "", typeErrorf("format specification not allowed for 'str'")
 	}
-	if sp.align == "=" { // from a leading 0
+	if sp.align == zeroAlign {
 		sp.align = "<"
 	}
 	if sp.prec >= 0 {
@@ -310,6 +312,9 @@ func (sp formatSpec) text(s string) (string, error) {
 }
 
 func (sp formatSpec) number(v Value) (string, error) {
+	if sp.align == zeroAlign {
+		sp.align = "="
+	}
 	_, isFloat := v.(float64)
 	if !isFloat && strings.IndexByte("\x00dbcoxXn", sp.verb) >= 0 {
 		return sp.integer(toBig(v))
@@ -322,7 +327,11 @@ func (sp formatSpec) number(v Value) (string, error) {
 		return "", typeErrorf("unknown format code '%c' for object of type '%s'", sp.verb, typeName(v))
 	}
 	digits := sp.floatDigits(math.Abs(f))
-	sign := signOf(math.Signbit(f) && !math.IsNaN(f), sp.sign == '+', sp.sign == ' ')
+	negative := math.Signbit(f) && !math.IsNaN(f)
+	if sp.noMinusZero && strings.Trim(digits, "0.") == "" {
+		negative = false
+	}
+	sign := signOf(negative, sp.sign == '+', sp.sign == ' ')
 	return sp.pad(sign, sp.group(sign, digits, 3), ">"), nil
 }
 
@@ -356,6 +365,9 @@ func formatExponent(f float64, prec int) string {
 }
 
 func (sp formatSpec) integer(n *big.Int) (string, error) {
+	if sp.noMinusZero {
+		return "", typeErrorf("negative zero coercion (z) not allowed in integer format specifier")
+	}
 	if sp.prec >= 0 {
 		return "", typeErrorf("precision not allowed in integer format specifier")
 	}
@@ -402,7 +414,7 @@ func (sp formatSpec) group(sign, digits string, every int) string {
 		end++
 	}
 	whole, rest := digits[:end], digits[end:]
-	if sp.comma == 0 {
+	if sp.comma == 0 || whole == "" {
 		return digits
 	}
 	out := groupDigits(whole, every, sp.comma)

@@ -151,9 +151,9 @@ func (ip *interp) iterate(v Value) (func() (Value, error), error) {
 	}
 	switch v := v.(type) {
 	case string:
-		return ip.iterateText(v, v), nil
+		return ip.iterateText(v), nil
 	case markup:
-		return ip.iterateText(v, string(v)), nil
+		return ip.iterateText(string(v)), nil
 	case *Dict:
 		return ip.iterateItems(v.keys), nil
 	case *dictView:
@@ -171,6 +171,14 @@ func (ip *interp) iterate(v Value) (func() (Value, error), error) {
 		return func() (Value, error) { return ip.advance(v) }, nil
 	case *undefined:
 		return func() (Value, error) { return missing, nil }, nil
+	case *loopContext: // goes on with the loop's own items
+		return func() (Value, error) {
+			item, err := v.advance()
+			if err != nil || isMissing(item) {
+				return item, err
+			}
+			return newTuple(item, v), nil
+		}, nil
 	}
 	return nil, typeErrorf("'%s' object is not iterable", typeName(v))
 }
@@ -186,7 +194,7 @@ func (ip *interp) iterateItems(items []Value) func() (Value, error) {
 	}
 }
 
-func (ip *interp) iterateText(v Value, s string) func() (Value, error) {
+func (ip *interp) iterateText(s string) func() (Value, error) {
 	return func() (Value, error) {
 		if s == "" {
 			return missing, nil
@@ -194,7 +202,7 @@ func (ip *interp) iterateText(v Value, s string) func() (Value, error) {
 		_, n := utf8.DecodeRuneInString(s)
 		c := s[:n]
 		s = s[n:]
-		return like(v, c), ip.step()
+		return c, ip.step()
 	}
 }
 

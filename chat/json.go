@@ -331,7 +331,7 @@ func (w *jsonWriter) string(s string) error {
 	start := 0
 	for i := 0; i < len(s); {
 		c := s[i]
-		if c >= utf8.RuneSelf && w.ascii {
+		if c >= 0x7f && w.ascii {
 			w.b.WriteString(s[start:i])
 			r, n := utf8.DecodeRuneInString(s[i:])
 			w.unicode(r)

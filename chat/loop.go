@@ -71,7 +71,7 @@ func (ip *interp) loop(n *forStmt, a, env *activation, iterable Value, depth int
 		}
 		next = lc.advance
 	}
-	ran := false
+	completed := false // a run of the body up to its end, without break or continue
 	for {
 		v, err := next()
 		if err != nil {
@@ -87,7 +87,6 @@ func (ip *interp) loop(n *forStmt, a, env *activation, iterable Value, depth int
 			*a.at(*n.loopVar) = lc
 		}
 		ip.enterScope(n.bodyScope, a)
-		ran = true
 		c, err := ip.run(n.body, a)
 		if err != nil {
 			return goOn, err
@@ -95,9 +94,10 @@ func (ip *interp) loop(n *forStmt, a, env *activation, iterable Value, depth int
 		if c == doBreak {
 			break
 		}
+		completed = completed || c == goOn
 	}
 	ip.leaveScope(n.bodyScope, a)
-	if ran || n.els == nil {
+	if completed || n.els == nil {
 		return goOn, nil
 	}
 	ip.enterScope(n.elScope, a)

@@ -164,7 +164,7 @@ func trueDivide(a, b Value) (Value, error) {
 		}
 		return nil, typeErrorf("division by zero")
 	}
-	if ia, ib := toBig(a), toBig(b); ia != nil && ib != nil && (ia.BitLen() > 53 || ib.BitLen() > 53) {
+	if ia, ib := toBig(a), toBig(b); x != 0 && ia != nil && ib != nil && (ia.BitLen() > 53 || ib.BitLen() > 53) {
 		f, _ := new(big.Rat).SetFrac(ia, ib).Float64() // the exact quotient, rounded once
 		return f, nil
 	}
@@ -227,11 +227,38 @@ func floatPow(x, y float64) (Value, error) {
 	if x < 0 && y != math.Trunc(y) && !math.IsInf(x, 0) && !math.IsInf(y, 0) {
 		return nil, typeErrorf("the result of ** is a complex number")
 	}
-	z := math.Pow(x, y)
+	z := precisePow(x, y)
 	if math.IsInf(z, 0) && !math.IsInf(x, 0) && !math.IsInf(y, 0) {
 		return nil, typeErrorf("(34, 'Numerical result out of range')")
 	}
 	return z, nil
+}
+
+// precisePow is math.Pow, which can be off in the last digit, made exact where
+// the exponent is a multiple of a half: C's pow, and so Python, is right there.
+func precisePow(x, y float64) float64 {
+	n := math.Trunc(math.Abs(y))
+	half := math.Abs(y) - n
+	if n > 2048 || half != 0 && half != 0.5 || half != 0 && x < 0 || x == 0 || math.IsInf(x, 0) || math.IsNaN(x) {
+		return math.Pow(x, y)
+	}
+	const prec = 512
+	base := new(big.Float).SetPrec(prec).SetFloat64(x)
+	z := new(big.Float).SetPrec(prec).SetInt64(1)
+	for bit := 1 << 11; bit > 0; bit >>= 1 {
+		z.Mul(z, z)
+		if int(n)&bit != 0 {
+			z.Mul(z, base)
+		}
+	}
+	if half != 0 {
+		z.Mul(z, new(big.Float).SetPrec(prec).Sqrt(base))
+	}
+	if y < 0 {
+		z.Quo(new(big.Float).SetPrec(prec).SetInt64(1), z)
+	}
+	f, _ := z.Float64()
+	return f
 }
 
 func negate(v Value) (Value, error) {

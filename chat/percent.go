@@ -57,7 +57,7 @@ func (ip *interp) percentFormat(f Value, format string, arg Value) (Value, error
 			return nil, err
 		}
 		format = format[i+n:]
-		if d.verb == '%' {
+		if d.verb == '%' && n == len("%%") {
 			b.WriteByte('%')
 			continue
 		}
@@ -205,7 +205,7 @@ func (ip *interp) directive(d directive, args *percentArgs, marked bool) (string
 			return "", err
 		}
 		s := formatFloatVerb(math.Abs(f), d.verb, d.prec, d.alt)
-		return d.number(signOf(math.Signbit(f) && !math.IsNaN(f), d.plus, d.space), "", s, !math.IsNaN(f) && !math.IsInf(f, 0)), nil
+		return d.number(signOf(math.Signbit(f) && !math.IsNaN(f), d.plus, d.space), "", s), nil
 	}
 	return "", typeErrorf("unsupported format character '%c'", d.verb)
 }
@@ -315,7 +315,7 @@ func intDirective(d directive, v Value) (string, error) {
 	if !d.alt {
 		prefix = ""
 	}
-	return d.number(signOf(toBig(n).Sign() < 0, d.plus, d.space), prefix, digits, true), nil
+	return d.number(signOf(toBig(n).Sign() < 0, d.plus, d.space), prefix, digits), nil
 }
 
 func signOf(negative, plus, space bool) string {
@@ -331,9 +331,9 @@ func signOf(negative, plus, space bool) string {
 }
 
 // number puts sign, prefix and digits together, zeros between them if asked.
-func (d directive) number(sign, prefix, digits string, zeros bool) string {
+func (d directive) number(sign, prefix, digits string) string {
 	n := len(sign) + len(prefix) + len(digits)
-	if d.zero && !d.minus && zeros && n < d.width {
+	if d.zero && !d.minus && n < d.width {
 		digits = strings.Repeat("0", d.width-n) + digits
 	}
 	return d.pad(sign + prefix + digits)

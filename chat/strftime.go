@@ -34,11 +34,11 @@ func strftime(t time.Time, format string) (string, error) {
 			break
 		}
 		s, pad, ok := timeField(t, format[i])
-		if !ok {
+		if !ok || format[i] == 'f' && i-start > 1 {
 			b.WriteString(format[start : i+1])
 			continue
 		}
-		b.WriteString(applyFlags(s, pad, flags, width))
+		b.WriteString(applyFlags(s, pad, flags, width, format[i]))
 	}
 	return b.String(), nil
 }
@@ -77,7 +77,7 @@ func timeField(t time.Time, verb byte) (string, string, bool) {
 	case 'g':
 		return num(isoYear%100, "02")
 	case 'G':
-		return num(isoYear, "")
+		return num(isoYear, "01")
 	case 'H':
 		return num(t.Hour(), "02")
 	case 'I':
@@ -111,19 +111,19 @@ func timeField(t time.Time, verb byte) (string, string, bool) {
 	case 'T', 'X':
 		return str("15:04:05")
 	case 'u':
-		return num(monday+1, "")
+		return num(monday+1, "01")
 	case 'U':
 		return num((t.YearDay()+6-int(t.Weekday()))/7, "02")
 	case 'V':
 		return num(isoWeek, "02")
 	case 'w':
-		return num(int(t.Weekday()), "")
+		return num(int(t.Weekday()), "01")
 	case 'W':
 		return num((t.YearDay()+6-monday)/7, "02")
 	case 'y':
 		return num(t.Year()%100, "02")
 	case 'Y':
-		return num(t.Year(), "")
+		return num(t.Year(), "01")
 	case 'z', 'Z':
 		return "", "", true
 	case '%':
@@ -134,7 +134,10 @@ func timeField(t time.Time, verb byte) (string, string, bool) {
 
 // applyFlags pads s as its field has it (pad is a character and a width) or as
 // the flags say.
-func applyFlags(s, pad, flags string, width int) string {
+func applyFlags(s, pad, flags string, width int, verb byte) string {
+	if s == "" {
+		return ""
+	}
 	fill, n := " ", 0
 	if pad != "" {
 		fill, n = pad[:1], int(pad[1]-'0')
@@ -147,13 +150,12 @@ func applyFlags(s, pad, flags string, width int) string {
 			fill = " "
 		case '0':
 			fill = "0"
-		case '^':
-			s = strings.ToUpper(s)
-		case '#':
-			if up := strings.ToUpper(s); up == s {
+		case '^', '#':
+			switch {
+			case f == '#' && verb == 'p':
 				s = strings.ToLower(s)
-			} else {
-				s = up
+			case f == '^' && verb != 'P', strings.IndexByte("aAbBh", verb) >= 0:
+				s = strings.ToUpper(s)
 			}
 		}
 	}

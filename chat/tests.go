@@ -12,8 +12,8 @@ var testTable = alias(table(
 	def("odd(value)", func(c *call) (Value, error) { return c.remainder(int64(2), 1) }),
 	def("false(value)", func(c *call) (Value, error) { return c.args[0] == false, nil }),
 	def("true(value)", func(c *call) (Value, error) { return c.args[0] == true, nil }),
-	def("filter(value)", func(c *call) (Value, error) { return c.ip.lib.filters[text(c.args[0])] != nil, nil }),
-	def("test(value)", func(c *call) (Value, error) { return c.ip.lib.tests[text(c.args[0])] != nil, nil }),
+	def("filter(value)", func(c *call) (Value, error) { return c.names(c.ip.lib.filters) }),
+	def("test(value)", func(c *call) (Value, error) { return c.names(c.ip.lib.tests) }),
 	def("float(value)", func(c *call) (Value, error) { _, ok := c.args[0].(float64); return ok, nil }),
 	def("in(value, seq)", func(c *call) (Value, error) { return c.ip.contains(c.args[1], c.args[0]) }),
 	def("integer(value)", func(c *call) (Value, error) { return typeName(c.args[0]) == "int", nil }),
@@ -49,6 +49,12 @@ func (c *call) remainder(n Value, want int64) (Value, error) {
 	return c.ip.equal(r, want)
 }
 
+// names reports whether the value names something in t.
+func (c *call) names(t map[string]*builtin) (Value, error) {
+	_, err := hashKey(c.args[0], 0)
+	return t[text(c.args[0])] != nil, err
+}
+
 func iterable(v Value) bool {
 	switch v.(type) {
 	case *generator, *loopContext:
@@ -74,6 +80,10 @@ func same(a, b Value) bool {
 	if x, ok := a.(*big.Int); ok {
 		y, ok := b.(*big.Int)
 		return ok && x.Cmp(y) == 0
+	}
+	if x, ok := a.(*tuple); ok && len(x.items) == 0 {
+		y, ok := b.(*tuple)
+		return ok && len(y.items) == 0
 	}
 	return a == b
 }
