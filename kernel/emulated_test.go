@@ -43,6 +43,7 @@ func TestTileOffsets(t *testing.T) {
 		{"tile.width", unsafe.Offsetof(f.width), asmgen.TileWidth},
 		{"tile.acc", unsafe.Offsetof(f.acc), asmgen.TileAcc},
 		{"tile.wide", unsafe.Offsetof(f.wide), asmgen.TileWide},
+		{"tile.done", unsafe.Offsetof(f.done), asmgen.TileDone},
 		{"qTile.dst", unsafe.Offsetof(q.dst), asmgen.QTileDst},
 		{"qTile.ldd", unsafe.Offsetof(q.ldd), asmgen.QTileLdd},
 		{"qTile.q", unsafe.Offsetof(q.q), asmgen.QTileQ},

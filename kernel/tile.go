@@ -17,6 +17,7 @@ type tile[T float32 | uint16] struct {
 	acc    bool
 
 	wide []float32 // for bfloat16 on AVX2: x as float32, rows of 2k
+	done int       // set by bfloat16 on NEON: panels that are finished
 }
 
 // tilePlan is how a path cuts a product into tiles.

@@ -11,6 +11,9 @@ import (
 func allPlans() map[string]*tilePlan {
 	plans := map[string]*tilePlan{}
 	for p := range f32Plans {
+		if f32Plans[p].rows == 0 { // not of this architecture
+			continue
+		}
 		plans["f32 "+pathNames[p]] = &f32Plans[p]
 		plans["bf16 "+pathNames[p]] = &bf16Plans[p]
 		for t := range quantPlans[p] {

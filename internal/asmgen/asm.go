@@ -144,6 +144,9 @@ func (in Inst) String() string {
 	if code, ok := encode(in); ok {
 		return code
 	}
+	if code, ok := encodeArm(in); ok {
+		return code
+	}
 	args := make([]string, len(in.Args))
 	for i, a := range in.Args {
 		args[i] = a.String()

@@ -17,6 +17,7 @@ const (
 	TileWidth  = 120 // outputs of a panel, below 16 only for a single one
 	TileAcc    = 128 // byte; 1: chains go on from what dst holds
 	TileWide   = 136 // slice: bfloat16 activations as float32, row after row
+	TileDone   = 160 // panels that a NEON kernel has finished
 )
 
 const panelRow = 64 // bytes
