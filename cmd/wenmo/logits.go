@@ -1,0 +1,133 @@
+package main
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"strconv"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"wenmo"
+)
+
+func logitsCommand() *cobra.Command {
+	var m modelFlags
+	p := prompt{raw: true}
+	var all, asJSON bool
+	cmd := describe(&cobra.Command{Use: "logits -m MODEL [PROMPT]", Args: arguments(1, "PROMPT")}, "logits")
+	p.register(cmd)
+	m.register(cmd, "f32")
+	addFlag(cmd, "output", func(f *pflag.FlagSet) {
+		f.BoolVar(&all, "all", false, say("flag.all"))
+		f.BoolVar(&asJSON, "json", false, say("flag.logits_json"))
+	})
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := m.named(); err != nil {
+			return err
+		}
+		if err := p.read(cmd, args); err != nil {
+			return err
+		}
+		ctx, stop := interruptible(cmd)
+		defer stop()
+		model, err := m.open(ctx, cmd)
+		if err != nil {
+			return err
+		}
+		defer model.Close()
+		ids, _, err := p.encode(model)
+		if err != nil {
+			return err
+		}
+		if asJSON {
+			err = logitsJSON(ctx, cmd.OutOrStdout(), model, ids, all)
+		} else {
+			err = logitsTable(ctx, cmd, model, ids, all)
+		}
+		return unlessInterrupted(ctx, err, "")
+	}
+	return cmd
+}
+
+// logitsJSON prints {"logits":[[…]]}: float32 as the shortest decimals that
+// give it back.
+func logitsJSON(ctx context.Context, out io.Writer, m *wenmo.Model, ids []int32, all bool) error {
+	w := bufio.NewWriter(out)
+	w.WriteString(`{"logits":[`)
+	var buf []byte
+	err := m.Logits(ctx, ids, nil, func(pos int, row []float32) error {
+		if !all && pos < len(ids)-1 {
+			return nil
+		}
+		buf = buf[:0]
+		if all && pos > 0 {
+			buf = append(buf, ',')
+		}
+		buf = append(buf, '[')
+		for i, x := range row {
+			if v := float64(x); math.IsNaN(v) || math.IsInf(v, 0) {
+				return fmt.Errorf("the logit of id %d at position %d is %v, which JSON cannot hold", i, pos, x)
+			}
+			if i > 0 {
+				buf = append(buf, ',')
+			}
+			buf = strconv.AppendFloat(buf, float64(x), 'g', -1, 32)
+		}
+		_, err := w.Write(append(buf, ']'))
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	w.WriteString("]}\n")
+	return w.Flush()
+}
+
+// logitsTable prints the likeliest tokens after the prompt, or after each of
+// its tokens.
+func logitsTable(ctx context.Context, cmd *cobra.Command, m *wenmo.Model, ids []int32, all bool) error {
+	const likeliest = 10
+	return m.Logits(ctx, ids, nil, func(pos int, row []float32) error {
+		if !all && pos < len(ids)-1 {
+			return nil
+		}
+		order := make([]int32, len(row))
+		for i := range order {
+			order[i] = int32(i)
+		}
+		slices.SortFunc(order, func(a, b int32) int {
+			return cmp.Or(cmp.Compare(row[b], row[a]), cmp.Compare(a, b))
+		})
+		sum := 0.0
+		for _, x := range row {
+			sum += math.Exp(float64(x - row[order[0]]))
+		}
+		lines := [][]string{{">" + say("logits.id"), ">" + say("logits.logit"), ">" + say("logits.probability"), say("logits.token")}}
+		for _, id := range order[:min(likeliest, len(order))] {
+			p := math.Exp(float64(row[id]-row[order[0]])) / sum
+			lines = append(lines, []string{fmt.Sprint(id), fmt.Sprintf("%.4f", row[id]), fmt.Sprintf("%.2f%%", 100*p), tokenText(m, id)})
+		}
+		text := table(lines)
+		if all {
+			text = say("logits.after", pos, ids[pos], tokenText(m, ids[pos])) + "\n" + text + "\n"
+		}
+		return emit(cmd, text)
+	})
+}
+
+func tokenText(m *wenmo.Model, id int32) string {
+	if m.Tokenizer() == nil {
+		return ""
+	}
+	token, ok := m.Tokenizer().Token(id)
+	if !ok {
+		return ""
+	}
+	return strconv.Quote(token)
+}

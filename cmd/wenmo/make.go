@@ -1,0 +1,80 @@
+package main
+
+import (
+	"context"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"wenmo"
+	"wenmo/internal/progress"
+)
+
+// written runs a work that writes dst, with its progress on a line, and tells
+// what became of it.
+func written(cmd *cobra.Command, key, dst string, work func(ctx context.Context, progress func(done, total int64)) error) error {
+	ctx, stop := interruptible(cmd)
+	defer stop()
+	_, before := os.Stat(dst)
+	line := progress.New(cmd.ErrOrStderr(), say("progress."+key, dst), progress.Bytes, false)
+	err := work(ctx, line.Set)
+	line.End()
+	if err == nil {
+		return emit(cmd, say(key+".done", dst))
+	}
+	left := "interrupted.nothing"
+	if _, after := os.Stat(dst); before != nil && after == nil {
+		left = "interrupted.partial"
+	}
+	return unlessInterrupted(ctx, err, say(left, dst))
+}
+
+func createCommand() *cobra.Command {
+	var opt wenmo.CreateOptions
+	opt.DType = "f32"
+	cmd := describe(&cobra.Command{Use: "create --shape SHAPE DIR", Args: arguments(0, "DIR")}, "create")
+	addChoice(cmd, "model", choice{&opt.Shape, wenmo.Shapes()}, "shape", say("flag.shape"))
+	addChoice(cmd, "model", choice{&opt.DType, []string{"f32", "bf16"}}, "dtype", say("flag.create_dtype"))
+	addFlag(cmd, "model", func(f *pflag.FlagSet) { f.Uint64Var(&opt.Seed, "seed", 0, say("flag.create_seed")) })
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if opt.Shape == "" {
+			return usagef("error.missing_choice", "--shape", strings.Join(wenmo.Shapes(), ", "))
+		}
+		return written(cmd, "create", args[0], func(ctx context.Context, progress func(done, total int64)) error {
+			opt.Progress = progress
+			return wenmo.Create(ctx, args[0], opt)
+		})
+	}
+	return cmd
+}
+
+func convertCommand() *cobra.Command {
+	opt := wenmo.ConvertOptions{DType: "auto"}
+	cmd := describe(&cobra.Command{Use: "convert SRC DST", Args: arguments(0, "SRC", "DST")}, "convert")
+	addChoice(cmd, "model", choice{&opt.DType, []string{"auto", "f32", "f16", "bf16", "q8_0", "q4_0", "q4_k_m"}}, "dtype", say("flag.convert_dtype"))
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		return written(cmd, "convert", args[1], func(ctx context.Context, progress func(done, total int64)) error {
+			opt.Progress = progress
+			return wenmo.Convert(ctx, args[0], args[1], opt)
+		})
+	}
+	return cmd
+}
+
+func quantizeCommand() *cobra.Command {
+	var typ string
+	types := []string{"q8_0", "q4_0", "q4_k_m"}
+	cmd := describe(&cobra.Command{Use: "quantize SRC DST.gguf --type TYPE", Args: arguments(0, "SRC", "DST.gguf")}, "quantize")
+	addChoice(cmd, "model", choice{&typ, types}, "type", say("flag.quantize_type"))
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if typ == "" {
+			return usagef("error.missing_choice", "--type", strings.Join(types, ", "))
+		}
+		return written(cmd, "quantize", args[1], func(ctx context.Context, progress func(done, total int64)) error {
+			return wenmo.Quantize(ctx, args[0], args[1], typ, progress)
+		})
+	}
+	return cmd
+}

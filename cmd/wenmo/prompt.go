@@ -1,0 +1,105 @@
+package main
+
+import (
+	"io"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"wenmo"
+	"wenmo/chat"
+)
+
+// prompt is what a model is given: ids, or a text.
+type prompt struct {
+	ids  []int32 // nil: text
+	text string
+	raw  bool // the text does not go through the chat template
+}
+
+// register adds --prompt and --ids.
+func (p *prompt) register(cmd *cobra.Command) {
+	addFlag(cmd, "input", func(f *pflag.FlagSet) {
+		f.StringVarP(&p.text, "prompt", "p", "", say("flag.prompt"))
+		f.Var(idList{&p.ids}, "ids", say("flag.ids"))
+	})
+}
+
+// read takes the prompt from the one place where it is given: a flag, the
+// argument, or standard input where that is no terminal.
+func (p *prompt) read(cmd *cobra.Command, args []string) error {
+	given := 0
+	for _, g := range []bool{cmd.Flags().Changed("prompt"), p.ids != nil, len(args) > 0} {
+		if g {
+			given++
+		}
+	}
+	switch {
+	case given > 1:
+		return usagef("error.prompts")
+	case len(args) > 0:
+		p.text = args[0]
+	case given == 0 && isTerminal(cmd.InOrStdin()):
+		return usagef("error.no_prompt")
+	case given == 0:
+		data, err := io.ReadAll(cmd.InOrStdin())
+		if err != nil {
+			return err
+		}
+		p.text = strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r")
+	}
+	return checkUTF8(p.text, say("what.prompt"))
+}
+
+// checkUTF8 returns an error that says where a text is not UTF-8.
+func checkUTF8(text, what string) error {
+	if utf8.ValidString(text) {
+		return nil
+	}
+	for i, r := range text {
+		if r == utf8.RuneError {
+			if _, n := utf8.DecodeRuneInString(text[i:]); n == 1 {
+				return usagef("error.utf8", what, i)
+			}
+		}
+	}
+	return nil
+}
+
+// encode returns the ids of the prompt. A text goes through the model's chat
+// template, where it has one, as a user's message.
+func (p *prompt) encode(m *wenmo.Model) (ids []int32, chatting bool, err error) {
+	if p.ids != nil {
+		return p.ids, false, nil
+	}
+	if template, err := m.Template(); !p.raw && (template != nil || err != nil) {
+		ids, err = m.Prompt([]chat.Message{{Role: "user", Content: p.text}})
+		return ids, true, err
+	}
+	ids, err = m.Encode(p.text)
+	if err == nil && len(ids) == 0 {
+		err = usagef("error.empty_prompt")
+	}
+	return ids, false, err
+}
+
+// shorten drops the beginning of a prompt that leaves no room in the context
+// for the new tokens: as many as asked for, or a quarter of the context. The
+// token that begins a text stays.
+func shorten(ids []int32, contextLen int, params wenmo.Params) []int32 {
+	room := contextLen / 4
+	if params.MaxNewTokens > 0 {
+		room = min(params.MaxNewTokens, contextLen-1)
+	}
+	keep := max(1, contextLen-max(1, room))
+	if len(ids) <= keep {
+		return ids
+	}
+	if ids[0] == params.BOSTokenID && keep > 1 {
+		return slices.Concat(ids[:1], ids[len(ids)-keep+1:])
+	}
+	return ids[len(ids)-keep:]
+}

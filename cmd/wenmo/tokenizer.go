@@ -1,0 +1,233 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"wenmo"
+	"wenmo/tokenizer"
+)
+
+func tokenizerCommand() *cobra.Command {
+	return parent("tokenizer", encodeCommand(), decodeCommand(), trainCommand())
+}
+
+// tokenizerFlags say which tokenizer: a model's, or a file of its own.
+type tokenizerFlags struct{ model, file string }
+
+func (t *tokenizerFlags) register(cmd *cobra.Command) {
+	addModelFlag(cmd, &t.model)
+	addFlag(cmd, "model", func(f *pflag.FlagSet) { f.StringVar(&t.file, "tokenizer", "", say("flag.tokenizer")) })
+}
+
+func (t *tokenizerFlags) open(ctx context.Context) (*tokenizer.Tokenizer, error) {
+	switch {
+	case t.model != "" && t.file != "":
+		return nil, usagef("error.two_tokenizers")
+	case t.model != "":
+		return openTokenizer(ctx, t.model)
+	case t.file != "":
+		return openTokenizer(ctx, t.file)
+	}
+	return nil, usagef("error.no_tokenizer")
+}
+
+// openTokenizer opens the tokenizer of a directory, which may hold no more than
+// a vocabulary, of a file, or of a model in the cache.
+func openTokenizer(ctx context.Context, name string) (*tokenizer.Tokenizer, error) {
+	info, err := os.Stat(name)
+	switch {
+	case err == nil && info.IsDir():
+		if gguf, _ := filepath.Glob(filepath.Join(name, "*.gguf")); len(gguf) == 1 {
+			if _, err := os.Stat(filepath.Join(name, "tokenizer.json")); errors.Is(err, os.ErrNotExist) {
+				return tokenizerOfGGUF(ctx, gguf[0])
+			}
+		}
+		return tokenizer.LoadDir(name)
+	case err == nil && strings.HasSuffix(name, ".json"):
+		data, err := os.ReadFile(name)
+		if err != nil {
+			return nil, err
+		}
+		return tokenizer.Parse(data, name)
+	}
+	return tokenizerOfGGUF(ctx, name)
+}
+
+// tokenizerOfGGUF opens the tokenizer of a checked model.
+func tokenizerOfGGUF(ctx context.Context, name string) (*tokenizer.Tokenizer, error) {
+	report, err := wenmo.Check(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	if report.Format != "gguf" {
+		return tokenizer.LoadDir(report.Path)
+	}
+	meta := make(map[string]any, len(report.Metadata))
+	for _, kv := range report.Metadata {
+		meta[kv.Key] = kv.Value
+	}
+	return tokenizer.FromGGUF(meta, report.Path)
+}
+
+func encodeCommand() *cobra.Command {
+	var t tokenizerFlags
+	var e encoding
+	cmd := describe(&cobra.Command{Use: "encode -m MODEL [TEXT]", Args: arguments(1, "TEXT")}, "encode")
+	addFlag(cmd, "input", func(f *pflag.FlagSet) {
+		f.StringVar(&e.file, "file", "", say("flag.encode_file"))
+		f.BoolVar(&e.plain, "no-special-tokens", false, say("flag.no_special_tokens"))
+	})
+	t.register(cmd)
+	addThreads(cmd, &e.threads)
+	addFlag(cmd, "output", func(f *pflag.FlagSet) { f.BoolVar(&e.json, "json", false, say("flag.encode_json")) })
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		tok, err := t.open(cmd.Context())
+		if err != nil {
+			return err
+		}
+		return e.run(cmd, tok, args)
+	}
+	return cmd
+}
+
+// encoding is the command that turns texts into ids.
+type encoding struct {
+	file        string
+	plain, json bool // plain: no special tokens
+	threads     int
+}
+
+func (e *encoding) run(cmd *cobra.Command, tok *tokenizer.Tokenizer, args []string) error {
+	switch {
+	case e.file != "" && len(args) > 0:
+		return usagef("error.text_and_file")
+	case e.file != "":
+		return e.measure(cmd, tok)
+	case e.json && len(args) > 0:
+		return e.printJSON(cmd, tok, args[0])
+	case e.json:
+		return eachLine(cmd, func(line []byte) error {
+			var text *string
+			if err := json.Unmarshal(line, &text); err != nil || text == nil {
+				return errors.New(say("error.json_string"))
+			}
+			if err := checkUTF8(string(line), say("what.text")); err != nil {
+				return err
+			}
+			return e.printJSON(cmd, tok, *text)
+		})
+	}
+	p := prompt{}
+	if err := p.read(cmd, args); err != nil {
+		return err
+	}
+	return emit(cmd, joinIDs(tok.Encode(p.text, !e.plain)))
+}
+
+func (e *encoding) printJSON(cmd *cobra.Command, tok *tokenizer.Tokenizer, text string) error {
+	full, err := tok.EncodeFull(text, tokenizer.EncodeOptions{AddSpecialTokens: !e.plain})
+	if err != nil {
+		return err
+	}
+	return emitJSON(cmd, struct {
+		IDs     []int32  `json:"ids"`
+		Tokens  []string `json:"tokens"`
+		Offsets [][2]int `json:"offsets"`
+	}{append([]int32{}, full.IDs...), append([]string{}, full.Tokens...), append([][2]int{}, full.Offsets...)})
+}
+
+// eachLine calls f for each line of standard input that is not empty; its error
+// is told with the number of the line.
+func eachLine(cmd *cobra.Command, f func(line []byte) error) error {
+	in := bufio.NewReader(cmd.InOrStdin())
+	for n := 1; ; n++ {
+		line, err := in.ReadBytes('\n')
+		if err != nil && err != io.EOF {
+			return err
+		}
+		if text := strings.TrimSpace(string(line)); text != "" {
+			if err := f([]byte(text)); err != nil {
+				return fmt.Errorf(say("error.line"), n, err)
+			}
+		}
+		if err == io.EOF {
+			return nil
+		}
+	}
+}
+
+func decodeCommand() *cobra.Command {
+	var t tokenizerFlags
+	var plain, asJSON bool
+	cmd := describe(&cobra.Command{Use: "decode -m MODEL [IDS]", Args: arguments(1, "IDS")}, "decode")
+	t.register(cmd)
+	addFlag(cmd, "output", func(f *pflag.FlagSet) {
+		f.BoolVar(&plain, "no-special-tokens", false, say("flag.decode_no_special_tokens"))
+		f.BoolVar(&asJSON, "json", false, say("flag.decode_json"))
+	})
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		tok, err := t.open(cmd.Context())
+		if err != nil {
+			return err
+		}
+		decode := func(ids []int32) error {
+			text := tok.Decode(ids, plain)
+			if asJSON {
+				return emitJSON(cmd, text)
+			}
+			return emit(cmd, text)
+		}
+		if len(args) > 0 {
+			ids, err := parseIDs(args[0])
+			if err != nil {
+				return &usageError{err.Error()}
+			}
+			return decode(ids)
+		}
+		return eachLine(cmd, func(line []byte) error {
+			ids, err := idsOfLine(line)
+			if err != nil {
+				return err
+			}
+			return decode(ids)
+		})
+	}
+	return cmd
+}
+
+// idsOfLine reads what encode prints, {"ids":[1,2]} or 1,2, or [1,2].
+func idsOfLine(line []byte) ([]int32, error) {
+	var ids []int32
+	switch line[0] {
+	case '{':
+		var object struct {
+			IDs *[]int32 `json:"ids"`
+		}
+		if json.Unmarshal(line, &object) != nil || object.IDs == nil {
+			return nil, errors.New(say("error.json_ids"))
+		}
+		return *object.IDs, nil
+	case '[':
+		if json.Unmarshal(line, &ids) != nil {
+			return nil, errors.New(say("error.json_ids"))
+		}
+		return ids, nil
+	}
+	return parseIDs(string(line))
+}
+
+func parseIDs(text string) (ids []int32, err error) {
+	err = idList{&ids}.Set(text)
+	return ids, err
+}

@@ -1,0 +1,125 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"wenmo/internal/progress"
+	"wenmo/tokenizer"
+)
+
+// training is the command that learns a vocabulary.
+type training struct {
+	kind, out string
+	files     []string
+	options   tokenizer.TrainOptions
+	json      bool
+}
+
+func trainCommand() *cobra.Command {
+	t := training{kind: "bpe"}
+	t.options.VocabSize = 30000
+	cmd := describe(&cobra.Command{Use: "train --file TEXT --out DIR", Args: arguments(0)}, "train")
+	addFlag(cmd, "input", func(f *pflag.FlagSet) { f.StringArrayVar(&t.files, "file", nil, say("flag.train_file")) })
+	addChoice(cmd, "model", choice{&t.kind, []string{"bpe"}}, "type", say("flag.train_type"))
+	addFlag(cmd, "model", func(f *pflag.FlagSet) {
+		f.Var(count{&t.options.VocabSize, 1}, "vocab", say("flag.vocab"))
+		f.StringSliceVar(&t.options.SpecialTokens, "special-tokens", nil, say("flag.special_tokens"))
+	})
+	addThreads(cmd, &t.options.Threads)
+	addFlag(cmd, "output", func(f *pflag.FlagSet) {
+		f.StringVar(&t.out, "out", "", say("flag.train_out"))
+		f.BoolVar(&t.json, "json", false, say("flag.train_json"))
+	})
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		switch {
+		case len(t.files) == 0:
+			return usagef("error.missing", "--file")
+		case t.out == "":
+			return usagef("error.missing", "--out")
+		}
+		ctx, stop := interruptible(cmd)
+		defer stop()
+		return unlessInterrupted(ctx, t.run(ctx, cmd), say("interrupted.train"))
+	}
+	return cmd
+}
+
+func (t *training) run(ctx context.Context, cmd *cobra.Command) error {
+	sources := make([]io.Reader, len(t.files))
+	var size int64
+	for i, name := range t.files {
+		f, err := os.Open(name)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		info, err := f.Stat()
+		if err != nil {
+			return err
+		}
+		size += info.Size()
+		sources[i] = f
+	}
+	show := &trainProgress{w: cmd.ErrOrStderr(), size: size}
+	t.options.Progress = show.set
+	start := time.Now()
+	tok, err := tokenizer.TrainBPE(ctx, nil, t.options, sources...)
+	show.line.End()
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(t.out, 0o777); err != nil {
+		return err
+	}
+	file := filepath.Join(t.out, "tokenizer.json")
+	if err := tok.Save(file); err != nil {
+		return err
+	}
+	seconds := time.Since(start).Seconds()
+	if t.json {
+		return emitJSON(cmd, map[string]float64{"seconds": seconds})
+	}
+	text := say("train.result", file, tok.VocabSize(), fmt.Sprintf("%.1f", seconds))
+	if tok.VocabSize() < t.options.VocabSize {
+		text += "\n" + say("train.small", t.options.VocabSize)
+	}
+	return emit(cmd, text)
+}
+
+// trainProgress shows each stage of training on a line of its own.
+type trainProgress struct {
+	w       io.Writer
+	size    int64 // bytes of all files
+	stage   string
+	line    *progress.Line
+	sampled bool
+}
+
+func (p *trainProgress) set(now tokenizer.TrainProgress) {
+	if now.Stage != p.stage {
+		p.line.End()
+		unit := progress.Items
+		if now.Stage == "count" {
+			unit = progress.Bytes
+		}
+		p.stage, p.line = now.Stage, progress.New(p.w, say("progress.train_"+now.Stage, strings.ToUpper("bpe")), unit, false)
+	}
+	total := now.Total
+	if now.Stage == "count" {
+		total = p.size
+	}
+	p.line.Set(now.Done, total)
+	if now.Sampled && !p.sampled {
+		p.sampled = true
+		p.line.Note(say("progress.train_sampled"))
+	}
+}

@@ -1,0 +1,114 @@
+package main
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"wenmo"
+)
+
+func TestEditDistance(t *testing.T) {
+	for _, c := range []struct {
+		a, b string
+		want int
+	}{
+		{"", "", 0}, {"a", "", 1}, {"", "ab", 2}, {"kitten", "sitting", 3}, {"--temprature", "--temperature", 1},
+	} {
+		if got := editDistance(c.a, c.b); got != c.want {
+			t.Errorf("%q, %q: %d, want %d", c.a, c.b, got, c.want)
+		}
+	}
+}
+
+// Pieces make up the text, end at line ends and are as long as they must be.
+func TestCutPieces(t *testing.T) {
+	for _, text := range []string{
+		"", "one line", strings.Repeat("x", 3*pieceLength), strings.Repeat("a line\n", 5000),
+		strings.Repeat("春眠不觉晓，处处闻啼鸟。\n", 3000), strings.Repeat("😀\n", 9000), strings.Repeat("\n", pieceLength+1),
+	} {
+		pieces := cutPieces(text)
+		if strings.Join(pieces, "") != text {
+			t.Errorf("the pieces of %.20q do not make it up", text)
+		}
+		for i, p := range pieces {
+			units := 0
+			for _, r := range p {
+				units++
+				if r > 0xffff {
+					units++
+				}
+			}
+			if last := i == len(pieces)-1; !last && (units < pieceLength || !strings.HasSuffix(p, "\n")) {
+				t.Errorf("piece %d of %.20q has %d units and ends in %q", i, text, units, p[len(p)-1:])
+			}
+			if body := strings.TrimSuffix(p, "\n"); strings.Count(body, "\n") > 0 && units > pieceLength+2+len(body)-strings.LastIndex(body, "\n") {
+				t.Errorf("piece %d of %.20q is too long: %d units", i, text, units)
+			}
+		}
+	}
+}
+
+func TestShorten(t *testing.T) {
+	ids := func(n int) []int32 {
+		out := make([]int32, n)
+		for i := range out {
+			out[i] = int32(i + 1)
+		}
+		return out
+	}
+	for _, c := range []struct {
+		prompt, context, newTokens int
+		bos                        int32
+		want                       []int32
+	}{
+		{5, 10, 3, -1, ids(5)},
+		{9, 10, 3, -1, ids(9)[2:]},
+		{9, 10, 3, 1, append(ids(1), ids(9)[3:]...)},
+		{9, 10, 100, -1, ids(9)[8:]}, // as much room as there can be
+		{12, 8, 0, -1, ids(12)[6:]},  // a quarter
+		{12, 1, 0, 1, ids(12)[11:]},
+	} {
+		p := wenmo.DefaultParams()
+		p.MaxNewTokens, p.BOSTokenID = c.newTokens, c.bos
+		if got := shorten(ids(c.prompt), c.context, p); !slices.Equal(got, c.want) {
+			t.Errorf("%+v: %v", c, got)
+		}
+	}
+}
+
+func TestTable(t *testing.T) {
+	got := table([][]string{{"name", ">n", ""}, {"模型", "1", "x"}, {"a", "200", ""}})
+	want := "name    n\n模型    1  x\na     200"
+	if got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+func TestTame(t *testing.T) {
+	if got, want := tame("a\x1b[31m\tb\r\n\x07文\u0085"), "a\ufffd[31m\tb\ufffd\n\ufffd文\ufffd"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+func TestAmounts(t *testing.T) {
+	for n, want := range map[int64]string{0: "0 B", 999: "999 B", 1000: "1.0 kB", 12_345_678: "12.3 MB", 999_600_000: "1.0 GB", 2_345_000_000_000_000: "2345 TB"} {
+		if got := bytesText(n); got != want {
+			t.Errorf("%d: %q, want %q", n, got, want)
+		}
+	}
+	for n, want := range map[int64]string{12: "12", 134_515_008: "135M", 1_234_000_000: "1.2B"} {
+		if got := countText(n); got != want {
+			t.Errorf("%d: %q, want %q", n, got, want)
+		}
+	}
+}
+
+func TestUTF8(t *testing.T) {
+	if err := checkUTF8("文a\ufffd", "x"); err != nil {
+		t.Error(err)
+	}
+	if err := checkUTF8("文a\ufffd\xff", "x"); err == nil || !strings.Contains(err.Error(), "byte 7") {
+		t.Errorf("%v", err)
+	}
+}
