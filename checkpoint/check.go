@@ -1,6 +1,9 @@
 package checkpoint
 
-import "slices"
+import (
+	"errors"
+	"slices"
+)
 
 // Report is what there is to say about a checkpoint without its config.
 type Report struct {
@@ -31,11 +34,19 @@ type DTypeTotal struct {
 }
 
 // Check opens the checkpoint at path, as Open does with all its checks, and
-// describes it. Values are not read: see Tensor.CheckFinite.
+// describes it. The matrices of a packed file have the shapes and types that
+// they are packed of. Values are not read: see Tensor.CheckFinite.
 func Check(path string) (Report, error) {
 	f, err := Open(path)
 	if err != nil {
 		return Report{}, err
+	}
+	if f.Packed() {
+		view, _, err := FromGGUF(f)
+		if err != nil {
+			return Report{}, errors.Join(err, f.Close())
+		}
+		f = view
 	}
 	r := Report{Path: f.path, Format: f.format, Metadata: f.pairs}
 	for _, m := range f.maps {

@@ -112,6 +112,20 @@ func openFile(path string) (*File, error) {
 	return f, nil
 }
 
+// OpenBytes opens a GGUF file that is in memory already, inside the program
+// for one. path names it in errors. data must not change until Close, which
+// leaves it alone.
+func OpenBytes(data []byte, path string) (*File, error) {
+	f := &File{path: path}
+	if err := f.parseGGUF(path, data); err != nil {
+		return nil, err
+	}
+	for i := range f.tensors {
+		f.tensors[i].lent = true
+	}
+	return f, nil
+}
+
 // maxIndex bounds what is read of an index file; that of the largest models
 // published has a few MB.
 const maxIndex = 100 << 20

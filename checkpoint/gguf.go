@@ -39,9 +39,9 @@ func (f *File) parseGGUF(path string, data []byte) error {
 	if n, ok := f.metadata[keySplitCount]; ok && fmt.Sprint(n) != "1" && fmt.Sprint(n) != "0" {
 		return fmt.Errorf("%s: metadata %q: the model is split over %v files, which is not supported; join them first", path, keySplitCount, n)
 	}
-	alignment, err := f.alignment(path)
+	alignment, err := alignmentOf(f.pairs)
 	if err != nil {
-		return err
+		return fmt.Errorf("%s: %w", path, err)
 	}
 	var infos []tensorInfo
 	for i := range tensors {
@@ -58,16 +58,19 @@ func (f *File) parseGGUF(path string, data []byte) error {
 	return f.place(c, infos, alignment)
 }
 
-func (f *File) alignment(path string) (int, error) {
-	value, ok := f.metadata[keyAlignment]
-	if !ok {
-		return ggufAlignment, nil
+// alignmentOf returns general.alignment, or the default where it is missing.
+func alignmentOf(pairs []KV) (int, error) {
+	for _, kv := range pairs {
+		if kv.Key != keyAlignment {
+			continue
+		}
+		n, ok := kv.Value.(uint32)
+		if !ok || bits.OnesCount32(n) != 1 {
+			return 0, fmt.Errorf("metadata %q: a uint32 that is a power of two wanted, found %T %v", keyAlignment, kv.Value, kv.Value)
+		}
+		return int(n), nil
 	}
-	n, ok := value.(uint32)
-	if !ok || bits.OnesCount32(n) != 1 {
-		return 0, fmt.Errorf("%s: metadata %q: a uint32 that is a power of two wanted, found %T %v", path, keyAlignment, value, value)
-	}
-	return int(n), nil
+	return ggufAlignment, nil
 }
 
 // place finds the bytes of the tensors, which lie at multiples of alignment

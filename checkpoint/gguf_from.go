@@ -10,12 +10,16 @@ import (
 // Hugging Face checkpoint, and the config.json that its metadata amounts to,
 // its values as encoding/json decodes them. Factors of the rope frequencies
 // that stand in a tensor are given as rope_scaling {"rope_type": "factors",
-// "factors": […]}: frequency j is divided by factor j.
+// "factors": […]}: frequency j is divided by factor j. The matrices of a packed
+// file come as Tensor.Panels.
 //
 // The view shares f's mapping; closing either closes both.
 func FromGGUF(f *File) (*File, map[string]any, error) {
 	if f.format != "gguf" {
 		return nil, nil, fmt.Errorf("%s: a GGUF file wanted, found %s", f.path, f.format)
+	}
+	if f.Packed() {
+		return fromPacked(f)
 	}
 	fam, err := f.family()
 	if err != nil {

@@ -61,7 +61,8 @@ func TestWriteGGUFRefuses(t *testing.T) {
 	}{
 		{[]KV{{"a", 1}}, nil, `"a"`},
 		{[]KV{{"a", true}, {"a", true}}, nil, `"a"`},
-		{[]KV{{keyAlignment, uint32(64)}}, nil, keyAlignment},
+		{[]KV{{keyAlignment, uint32(48)}}, nil, keyAlignment},
+		{[]KV{{keyAlignment, int32(64)}}, nil, keyAlignment},
 		{nil, []Out{{Name: "x", DType: U32, Data: make([]byte, 4)}}, `"x"`},
 		{nil, []Out{{Name: "x", DType: Q8_0, Shape: []int{2, 48}}}, "whole blocks"},
 		{nil, []Out{{Name: "x", DType: F32, Shape: []int{1, 1, 1, 1, 1}, Data: make([]byte, 4)}}, `"x"`},
@@ -81,7 +82,7 @@ func TestWriteGGUFRefuses(t *testing.T) {
 // good returns a small GGUF file, to be broken.
 func good(t testing.TB) []byte {
 	t.Helper()
-	b, err := ggufHeader([]KV{{"key", "value"}, {"list", []string{"a", "b"}}}, []Out{
+	b, _, err := ggufHeader([]KV{{"key", "value"}, {"list", []string{"a", "b"}}}, []Out{
 		{Name: "first", DType: F32, Shape: []int{2, 3}}, {Name: "second", DType: Q8_0, Shape: []int{1, 32}},
 	})
 	if err != nil {
@@ -146,7 +147,7 @@ func TestGGUFAlignment(t *testing.T) {
 		value any
 		want  string
 	}{{uint32(0), keyAlignment}, {uint32(24), keyAlignment}, {int32(32), keyAlignment}, {"32", keyAlignment}, {uint32(1 << 31), "first"}, {uint32(8), ""}} {
-		header, err := ggufHeader([]KV{{keyAlignment + "?", c.value}}, []Out{{Name: "first", DType: F32, Shape: []int{2, 3}}})
+		header, _, err := ggufHeader([]KV{{keyAlignment + "?", c.value}}, []Out{{Name: "first", DType: F32, Shape: []int{2, 3}}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -372,7 +373,7 @@ func TestCheck(t *testing.T) {
 func FuzzGGUF(f *testing.F) {
 	f.Add(good(f))
 	pairs, outs := tinyLlama(1, func(p []KV, o []Out) ([]KV, []Out) { return append(p, everyKind...), o })
-	header, err := ggufHeader(pairs, outs)
+	header, _, err := ggufHeader(pairs, outs)
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -9,9 +9,9 @@ import (
 
 // WriteGGUF writes a GGUF file of version 3: all of it or, if anything fails,
 // nothing. The metadata stands in the order given; see KV for its types. The
-// data of every tensor begins at a multiple of 32 bytes.
+// data of every tensor begins at a multiple of general.alignment, or 32 bytes.
 func WriteGGUF(path string, pairs []KV, tensors []Out) error {
-	header, err := ggufHeader(pairs, tensors)
+	header, alignment, err := ggufHeader(pairs, tensors)
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
@@ -27,7 +27,7 @@ func WriteGGUF(path string, pairs []KV, tensors []Out) error {
 			if err != nil {
 				return err
 			}
-			if _, err := w.Write(make([]byte, align(size)-size)); err != nil {
+			if _, err := w.Write(make([]byte, align(size, alignment)-size)); err != nil {
 				return err
 			}
 		}
@@ -35,26 +35,26 @@ func WriteGGUF(path string, pairs []KV, tensors []Out) error {
 	})
 }
 
-func align(n int) int { return (n + ggufAlignment - 1) / ggufAlignment * ggufAlignment }
+func align(n, alignment int) int { return (n + alignment - 1) / alignment * alignment }
 
-// ggufHeader returns everything before the data, padding included.
-func ggufHeader(pairs []KV, tensors []Out) ([]byte, error) {
+// ggufHeader returns everything before the data, padding included, and the
+// alignment of the data.
+func ggufHeader(pairs []KV, tensors []Out) (header []byte, alignment int, err error) {
 	le := binary.LittleEndian
 	b := le.AppendUint32([]byte(ggufMagic), ggufVersion)
 	b = le.AppendUint64(b, uint64(len(tensors)))
 	b = le.AppendUint64(b, uint64(len(pairs)))
+	if alignment, err = alignmentOf(pairs); err != nil {
+		return nil, 0, err
+	}
 	seen := map[string]bool{}
 	for _, kv := range pairs {
 		if seen[kv.Key] {
-			return nil, fmt.Errorf("metadata %q stands twice", kv.Key)
+			return nil, 0, fmt.Errorf("metadata %q stands twice", kv.Key)
 		}
 		seen[kv.Key] = true
-		if kv.Key == keyAlignment && kv.Value != uint32(ggufAlignment) {
-			return nil, fmt.Errorf("metadata %q: uint32 %d wanted, found %v", kv.Key, ggufAlignment, kv.Value)
-		}
-		var err error
 		if b, err = appendValue(appendString(b, kv.Key), kv.Value); err != nil {
-			return nil, fmt.Errorf("metadata %q: %w", kv.Key, err)
+			return nil, 0, fmt.Errorf("metadata %q: %w", kv.Key, err)
 		}
 	}
 	clear(seen)
@@ -62,11 +62,11 @@ func ggufHeader(pairs []KV, tensors []Out) ([]byte, error) {
 	for _, t := range tensors {
 		size, err := t.bytes()
 		if err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 		number := dtypes[t.DType].gguf
 		if number == noGGUF || len(t.Shape) > ggufMaxDims || seen[t.Name] {
-			return nil, fmt.Errorf("tensor %q of %v, shape %v, cannot be written to GGUF or stands twice", t.Name, t.DType, t.Shape)
+			return nil, 0, fmt.Errorf("tensor %q of %v, shape %v, cannot be written to GGUF or stands twice", t.Name, t.DType, t.Shape)
 		}
 		seen[t.Name] = true
 		b = le.AppendUint32(appendString(b, t.Name), uint32(len(t.Shape)))
@@ -75,9 +75,9 @@ func ggufHeader(pairs []KV, tensors []Out) ([]byte, error) {
 		}
 		b = le.AppendUint32(b, uint32(number))
 		b = le.AppendUint64(b, uint64(offset))
-		offset += align(size)
+		offset += align(size, alignment)
 	}
-	return append(b, make([]byte, align(len(b))-len(b))...), nil
+	return append(b, make([]byte, align(len(b), alignment)-len(b))...), alignment, nil
 }
 
 func appendString(b []byte, s string) []byte {

@@ -16,6 +16,10 @@ type Out struct {
 	// Write writes the elements, rows in order. Data stands in where it is nil.
 	Write func(w io.Writer) error
 	Data  []byte
+
+	// Panels says that what is written are the panels of a weight, of shape
+	// [out, in] and type DType; PackedGGUF brings it into the form of a tensor.
+	Panels bool
 }
 
 // bytes returns the size of the elements.
@@ -89,7 +93,7 @@ const chunkElements = 1 << 20
 // processors, and written in order.
 func (t Tensor) writeRows(w io.Writer, d DType) error {
 	rows, k := t.Rows()
-	if d == t.DType && t.swap.b == 0 && t.add == 0 {
+	if d == t.DType && t.plain() {
 		return t.Guard(func() error {
 			_, err := w.Write(t.bytes())
 			return err

@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"wenmo/internal/mmap"
+	"wenmo/tensor"
 )
 
 // Tensor is a stored tensor. Its bytes lie in the mapped file: they must not
@@ -26,9 +27,14 @@ type Tensor struct {
 	// a matrix [in, out] (GPT-2's Conv1D) lies as out rows of in elements.
 	Transposed bool
 
+	// Panels is the matrix as products take it, lying in a packed file; nil for
+	// others. Data is nil then, and Row reads the panels.
+	Panels *tensor.Weight
+
 	File string // path, for messages
 
 	mapped []byte  // the bytes in the file, whether or not Data shows them
+	lent   bool    // by the caller of OpenBytes: not mapped here
 	swap   swap    // order of the rows in the file
 	add    float32 // to be added to every element of the file
 }
@@ -87,12 +93,15 @@ func (t Tensor) bytes() []byte {
 }
 
 // asStored says that RawRow can point into the file.
-func (t Tensor) asStored() bool { return t.add == 0 && (t.swap.b == 0 || len(t.Shape) > 1) }
+func (t Tensor) asStored() bool {
+	return t.add == 0 && t.Panels == nil && (t.swap.b == 0 || len(t.Shape) > 1)
+}
 
-// RawRow returns the bytes of stored row i, of type DType.
+// RawRow returns the bytes of stored row i, of type DType. Of panels it is the
+// row quantized anew.
 func (t Tensor) RawRow(i int) []byte {
 	_, k := t.Rows()
-	if !t.asStored() { // a vector, and of a type that can be written
+	if !t.asStored() { // a vector or panels, and of a type that can be written
 		x, b := make([]float32, k), make([]byte, t.DType.RowBytes(k))
 		t.decode(x, i)
 		dtypes[t.DType].encode(b, x)
@@ -134,7 +143,7 @@ func (t Tensor) Float32(dst []float32) error {
 					dst[i*rows+r] = x
 				}
 			}
-		case t.swap.b == 0 && t.add == 0:
+		case t.plain():
 			dtypes[t.DType].decode(dst, t.bytes())
 		default:
 			for r := range rows {
@@ -145,8 +154,15 @@ func (t Tensor) Float32(dst []float32) error {
 	})
 }
 
+// plain says that the elements lie in the file in the order of Shape.
+func (t Tensor) plain() bool { return t.swap.b == 0 && t.add == 0 && t.Panels == nil && !t.Transposed }
+
 // decode is Row without checks.
 func (t Tensor) decode(dst []float32, i int) {
+	if t.Panels != nil {
+		t.Panels.Row(dst, i)
+		return
+	}
 	n := t.DType.RowBytes(len(dst))
 	if len(t.Shape) == 1 && t.swap.b != 0 {
 		x := make([]float32, len(dst))
@@ -171,7 +187,7 @@ func (t Tensor) Guard(f func() error) error { return mmap.Guard(t.File, f) }
 // Release gives the mapped pages of the tensor back to the system. They come
 // back from the file when they are read again.
 func (t Tensor) Release() {
-	if t.mapped != nil {
+	if t.mapped != nil && !t.lent {
 		mmap.DontNeed(t.mapped)
 	}
 }
@@ -180,7 +196,7 @@ func (t Tensor) Release() {
 // infinite.
 func (t Tensor) CheckFinite() error {
 	return t.Guard(func() error {
-		if t.DType.finite(t.bytes()) {
+		if t.Panels == nil && t.DType.finite(t.bytes()) {
 			return nil
 		}
 		rows, k := t.Rows()
