@@ -35,13 +35,15 @@ func ParseDType(s string) (DType, error) {
 // Loader takes weights from a checkpoint by name and shape. The first failure
 // is kept and returned by Err; what it returns after that must not be used.
 type Loader struct {
-	file  *checkpoint.File
-	dtype DType
-	pool  *kernel.Pool
-	taken map[string]bool
-	bytes int
-	bf16  bool // some weight is in bfloat16
-	err   error
+	file   *checkpoint.File
+	dtype  DType
+	pool   *kernel.Pool
+	taken  map[string]bool
+	plan   *plan    // where set, what is taken is noted there, and not packed
+	memory [][]byte // of what was packed
+	bytes  int
+	bf16   bool // some weight is in bfloat16
+	err    error
 }
 
 // NewLoader returns a loader of file's tensors. Packing runs on pool.
@@ -64,7 +66,7 @@ func (l *Loader) Layers(n int) iter.Seq[int] {
 	}
 }
 
-// Bytes returns the size of what was packed.
+// Bytes returns the size of the weights in panels.
 func (l *Loader) Bytes() int { return l.bytes }
 
 // Has says whether the checkpoint has a tensor.
@@ -120,6 +122,7 @@ func (l *Loader) Vector(name string, n int) *tensor.Tensor {
 		return nil
 	}
 	l.finite(name, data)
+	l.plan.tensor(t.As(checkpoint.F32))
 	return tensor.FromSlice(data, 1, n)
 }
 
@@ -170,37 +173,40 @@ type Layout struct {
 	Exact  bool              // float32 in every dtype: a small error would change which experts run
 }
 
-// Weight packs the matrix of that name.
+// Weight packs the matrix of that name. In a packed file it lies as it is
+// wanted, already in its final layout, and is taken as it is unless another
+// type is asked for.
 func (l *Loader) Weight(name string, out, in int, layout Layout) *tensor.Weight {
+	p, ok := l.packer(name, out, in, layout)
+	if !ok {
+		return nil
+	}
+	if l.plan != nil {
+		l.fail(l.plan.panels(p, l.pool))
+		return p.w
+	}
+	if err := p.run(l.pool); err != nil {
+		l.fail(err)
+		return nil
+	}
+	l.memory = append(l.memory, p.memory)
+	l.bytes += p.w.Bytes()
+	l.bf16 = l.bf16 || p.w.DType == tensor.BF16
+	return p.w
+}
+
+// packer returns what will pack a matrix.
+func (l *Loader) packer(name string, out, in int, layout Layout) (*packer, bool) {
+	if t, ok := l.file.Tensor(name); ok && t.Panels != nil {
+		layout = Layout{Exact: layout.Exact}
+	}
 	rows := max(out, layout.Rows)
 	shape := []int{rows, in}
 	if layout.Conv1D {
 		shape = []int{in, rows}
 	}
 	t, ok := l.take(name, shape)
-	if !ok {
-		return nil
-	}
-	p := &packer{t: t, layout: layout, w: &tensor.Weight{Name: name, Out: out, In: in}, dtype: l.target(t, in, layout), scratch: make([]packScratch, l.pool.Threads())}
-	if err := p.prepare(); err != nil {
-		l.fail(err)
-		return nil
-	}
-	err := t.Guard(func() error {
-		l.pool.Run(p, (out+15)/16)
-		return nil
-	})
-	if err == nil {
-		err = p.err()
-	}
-	if err != nil {
-		l.fail(err)
-		return nil
-	}
-	t.Release()
-	l.bytes += p.w.Bytes()
-	l.bf16 = l.bf16 || p.w.DType == tensor.BF16
-	return p.w
+	return &packer{t: t, layout: layout, w: &tensor.Weight{Name: name, Out: out, In: in}, dtype: l.target(t, in, layout)}, ok
 }
 
 // Table returns the embedding of that name as it lies in the file; rows are
@@ -210,6 +216,7 @@ func (l *Loader) Table(name string, rows, cols int) *tensor.Table {
 	if !ok {
 		return nil
 	}
+	l.plan.tensor(t.As(t.DType))
 	return &tensor.Table{Name: name, Rows: rows, Cols: cols, Row: t.Row}
 }
 
@@ -234,21 +241,10 @@ func (l *Loader) target(t checkpoint.Tensor, in int, layout Layout) checkpoint.D
 	if l.dtype == Auto {
 		want = t.DType
 	}
-	_, quant := quantTypes[want]
-	switch {
-	case want == checkpoint.BF16:
-		return want
-	case quant && in%want.BlockLen() == 0:
+	if want.HasPanels(in) {
 		return want
 	}
 	return checkpoint.F32
-}
-
-// quantTypes are the stored types that have panels of their own.
-var quantTypes = map[checkpoint.DType]kernel.QuantType{
-	checkpoint.Q8_0: kernel.Q8_0, checkpoint.Q4_0: kernel.Q4_0, checkpoint.Q4_1: kernel.Q4_1,
-	checkpoint.Q5_0: kernel.Q5_0, checkpoint.Q5_1: kernel.Q5_1, checkpoint.Q4_K: kernel.Q4_K,
-	checkpoint.Q5_K: kernel.Q5_K, checkpoint.Q6_K: kernel.Q6_K,
 }
 
 // Rest fails when the checkpoint has tensors that nothing took and that no

@@ -1,11 +1,13 @@
 package model
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
 	"wenmo/checkpoint"
+	"wenmo/internal/mmap"
 	"wenmo/kernel"
 	"wenmo/nn"
 	"wenmo/tensor"
@@ -31,7 +33,8 @@ type Model struct {
 	// shorter one still holds: while the set is the same. nil: always.
 	FrequencySet func(length int) int
 
-	body Body
+	body   Body
+	memory [][]byte // of packed weights
 }
 
 // unlimited is the MaxLength where positions set no limit of their own.
@@ -71,11 +74,36 @@ func (m *Model) Pooled(g *tensor.Graph, b *nn.Batch, hidden *tensor.Tensor) *ten
 
 // Load builds the model that a config describes from the weights of file.
 func Load(c *Config, file *checkpoint.File, dtype DType, pool *kernel.Pool) (*Model, error) {
+	l := NewLoader(file, dtype, pool)
+	m, err := l.model(c)
+	if err != nil {
+		return nil, errors.Join(err, free(l.memory))
+	}
+	return m, nil
+}
+
+// Close frees the weights that were packed. The model must not be used any
+// more.
+func (m *Model) Close() error {
+	memory := m.memory
+	m.memory = nil
+	return free(memory)
+}
+
+func free(memory [][]byte) error {
+	var errs []error
+	for _, b := range memory {
+		errs = append(errs, mmap.Free(b))
+	}
+	return errors.Join(errs...)
+}
+
+// model builds the model that a config describes.
+func (l *Loader) model(c *Config) (*Model, error) {
 	arch, build, err := family(c)
 	if err != nil {
 		return nil, err
 	}
-	l := NewLoader(file, dtype, pool)
 	m := &Model{Config: c, Architecture: arch, Type: c.StringOr("model_type", "")}
 	m.Vocab = c.Int("vocab_size")
 	if err := c.Err(); err != nil {
@@ -92,6 +120,7 @@ func Load(c *Config, file *checkpoint.File, dtype DType, pool *kernel.Pool) (*Mo
 	m.BF16 = l.bf16
 	m.MaxLength = max(m.MaxLength, m.Context)
 	m.WeightBytes = l.Bytes()
+	m.memory = l.memory
 	return m, nil
 }
 

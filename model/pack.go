@@ -1,9 +1,9 @@
 package model
 
 import (
+	"errors"
 	"fmt"
 	"sync"
-	"unsafe"
 
 	"wenmo/checkpoint"
 	"wenmo/internal/mmap"
@@ -17,14 +17,13 @@ type packer struct {
 	layout  Layout
 	w       *tensor.Weight
 	dtype   checkpoint.DType // of the panels
+	memory  []byte           // of the panels; nil where they lie in the file
 	conv    []float32        // a Conv1D weight, widened, [in, out]
 	scratch []packScratch    // of the workers
 
 	mu    sync.Mutex
 	first error
 }
-
-func (p *packer) err() error { return p.first }
 
 func (p *packer) fail(err error) {
 	p.mu.Lock()
@@ -34,43 +33,46 @@ func (p *packer) fail(err error) {
 	}
 }
 
-// prepare takes the memory of the panels.
-func (p *packer) prepare() error {
-	w := p.w
-	var err error
-	switch q, quant := quantTypes[p.dtype]; {
-	case quant:
-		w.DType = tensor.Quant
-		quants, scales := kernel.QPanelSizes(q, w.Out, w.In)
-		w.Q = kernel.QPanels{Type: q, N: w.Out, K: w.In}
-		if w.Q.Quants, err = mmap.Anonymous(quants); err != nil {
-			return err
-		}
-		w.Q.Scales, err = mmap.Anonymous(scales)
-	case p.dtype == checkpoint.BF16:
-		w.DType = tensor.BF16
-		w.BF16, err = anonymous[uint16](kernel.PanelLenBF16(w.Out, w.In))
-	default:
-		w.DType = tensor.F32
-		w.F32, err = anonymous[float32](kernel.PanelLenF32(w.Out, w.In))
+// run fills the weight.
+func (p *packer) run(pool *kernel.Pool) error {
+	if p.t.Panels != nil && p.t.DType == p.dtype {
+		*p.w = *p.t.Panels
+		return nil
+	}
+	if err := p.prepare(); err != nil {
+		return err
+	}
+	p.scratch = make([]packScratch, pool.Threads())
+	err := p.t.Guard(func() error {
+		pool.Run(p, (p.w.Out+15)/16)
+		return nil
+	})
+	p.scratch, p.conv = nil, nil
+	p.t.Release()
+	if err == nil {
+		err = p.first
 	}
 	if err != nil {
-		return fmt.Errorf("%s: %w", w.Name, err)
-	}
-	if p.layout.Conv1D && !p.t.Transposed {
-		p.conv = make([]float32, p.t.Len())
-		return p.t.Float32(p.conv)
+		return errors.Join(err, mmap.Free(p.memory))
 	}
 	return nil
 }
 
-func anonymous[T float32 | uint16](n int) ([]T, error) {
-	var zero T
-	b, err := mmap.Anonymous(n * int(unsafe.Sizeof(zero)))
-	if err != nil || n == 0 {
-		return nil, err
+// prepare takes the memory of the panels.
+func (p *packer) prepare() error {
+	w := p.w
+	if p.layout.Conv1D && !p.t.Transposed {
+		p.conv = make([]float32, p.t.Len())
+		if err := p.t.Float32(p.conv); err != nil {
+			return err
+		}
 	}
-	return unsafe.Slice((*T)(unsafe.Pointer(&b[0])), n), nil
+	var err error
+	if p.memory, err = mmap.Anonymous(checkpoint.PanelBytes(p.dtype, w.Out, w.In)); err != nil {
+		return fmt.Errorf("%s: %w", w.Name, err)
+	}
+	*w = checkpoint.Panels(p.memory, w.Name, p.dtype, w.Out, w.In)
+	return nil
 }
 
 func (p *packer) Do(worker, panel int) {

@@ -1,0 +1,64 @@
+package model
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"wenmo/checkpoint"
+	"wenmo/internal/mmap"
+	"wenmo/kernel"
+)
+
+// plan lists what a family takes from a checkpoint, in the order of taking, as
+// the tensors of a packed file. A nil plan lists nothing.
+type plan struct {
+	outs  []checkpoint.Out
+	place map[string]int // by name
+}
+
+// Pack returns the tensors of the packed file of a model, for
+// checkpoint.PackedGGUF. Every weight is packed, on pool, when it is written,
+// and its memory freed; file must stay open until then.
+func Pack(c *Config, file *checkpoint.File, dtype DType, pool *kernel.Pool) ([]checkpoint.Out, error) {
+	l := NewLoader(file, dtype, pool)
+	l.plan = &plan{place: map[string]int{}}
+	if _, err := l.model(c); err != nil {
+		return nil, err
+	}
+	return l.plan.outs, nil
+}
+
+// tensor notes a tensor that is not packed. Where its panels are noted as well,
+// as of an embedding that is the head too, those are enough.
+func (p *plan) tensor(o checkpoint.Out) {
+	if p == nil {
+		return
+	}
+	if _, ok := p.place[o.Name]; !ok {
+		p.place[o.Name] = len(p.outs)
+		p.outs = append(p.outs, o)
+	}
+}
+
+// panels notes a weight to be packed.
+func (p *plan) panels(w *packer, pool *kernel.Pool) error {
+	o := checkpoint.Out{Name: w.w.Name, DType: w.dtype, Shape: []int{w.w.Out, w.w.In}, Panels: true, Write: func(to io.Writer) error {
+		if err := w.run(pool); err != nil {
+			return err
+		}
+		_, err := to.Write(w.memory)
+		return errors.Join(err, mmap.Free(w.memory))
+	}}
+	at, ok := p.place[o.Name]
+	switch {
+	case !ok:
+		p.place[o.Name] = len(p.outs)
+		p.outs = append(p.outs, o)
+	case p.outs[at].Panels:
+		return fmt.Errorf("tensor %q is taken twice and cannot be packed", o.Name)
+	default:
+		p.outs[at] = o
+	}
+	return nil
+}
