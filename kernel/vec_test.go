@@ -1,7 +1,9 @@
 package kernel
 
 import (
+	"encoding/binary"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"testing"
 	"unsafe"
@@ -133,6 +135,27 @@ func compareVec(t *testing.T, label string, in []float32, n int, run func(dst, a
 			t.Fatalf("%s: [%d] = %v, want %v (inputs %v, %v, %v; %v, %v)", label, i, got[i], want[i], a[i], b[i], begin[i], s, u)
 		}
 	}
+}
+
+// FuzzVecEqualsPortable tries any bits as operands of any operation.
+func FuzzVecEqualsPortable(f *testing.F) {
+	seed := make([]byte, 0, 4*3*40+8)
+	for i := range 3*40 + 2 {
+		seed = binary.LittleEndian.AppendUint32(seed, math.Float32bits(specials[i%len(specials)]))
+	}
+	for op := range opCount {
+		f.Add(uint8(op), seed)
+	}
+	f.Fuzz(func(t *testing.T, op uint8, data []byte) {
+		if len(data) < 8 {
+			return
+		}
+		in := floatsFrom(data)
+		n := (len(in) - 2) / 3
+		in = append(in[:3*n:3*n], in[len(in)-2:]...)
+		c := vecCases[int(op)%len(vecCases)]
+		onEveryPath(t, func(t *testing.T) { compareVec(t, c.name, in, n, c.run) })
+	})
 }
 
 // TestVecOffsets compares the offsets that the generator knows with the
