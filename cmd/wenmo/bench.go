@@ -52,7 +52,7 @@ func benchCommand() *cobra.Command {
 		}
 		return emit(cmd, benchTable(result))
 	}
-	cmd.AddCommand(benchGEMMCommand())
+	cmd.AddCommand(benchGEMMCommand(), benchMemCommand())
 	return cmd
 }
 

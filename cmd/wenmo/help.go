@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strings"
@@ -34,7 +35,7 @@ func addFlag(cmd *cobra.Command, group string, add func(f *pflag.FlagSet)) {
 
 // printHelp prints what a command does, how it is used, examples, its
 // subcommands and its flags.
-func printHelp(cmd *cobra.Command) {
+func printHelp(cmd *cobra.Command) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\n\n%s\n%s\n", cmd.Long, say("help.usage"), indent(useLines(cmd)))
 	if cmd.Example != "" {
@@ -45,7 +46,8 @@ func printHelp(cmd *cobra.Command) {
 	if !cmd.HasParent() {
 		fmt.Fprintf(&b, "\n%s\n", say("help.footer"))
 	}
-	fmt.Fprint(cmd.OutOrStdout(), b.String())
+	_, err := io.WriteString(cmd.OutOrStdout(), b.String())
+	return err
 }
 
 // useLines are the forms of a command: with arguments, with subcommands.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -21,8 +22,12 @@ func newRoot() *cobra.Command {
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.Version = version()
 	root.SetVersionTemplate("wenmo {{.Version}}\n")
-	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { printHelp(cmd) })
-	root.SetUsageFunc(func(cmd *cobra.Command) error { printHelp(cmd); return nil })
+	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { // of --help, after which nothing runs
+		if err := printHelp(cmd); err != nil {
+			os.Exit(report(cmd, err))
+		}
+	})
+	root.SetUsageFunc(printHelp)
 	root.SetFlagErrorFunc(flagError)
 	root.SetHelpCommand(helpCommand())
 	for _, group := range []struct {
@@ -69,7 +74,7 @@ func parent(name string, commands ...*cobra.Command) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:  name,
 		Args: subcommandOnly,
-		RunE: func(cmd *cobra.Command, _ []string) error { printHelp(cmd); return nil },
+		RunE: func(cmd *cobra.Command, _ []string) error { return printHelp(cmd) },
 	}
 	cmd.AddCommand(commands...)
 	return describe(cmd, name)
@@ -114,8 +119,7 @@ func helpCommand() *cobra.Command {
 			if len(rest) > 0 {
 				return subcommandOnly(found, rest)
 			}
-			printHelp(found)
-			return nil
+			return printHelp(found)
 		},
 	}, "help")
 }

@@ -90,11 +90,7 @@ func configOf(r wenmo.Report) ([][]string, error) {
 		}
 		return rows, nil
 	}
-	dir := r.Path
-	if info, err := os.Stat(dir); err == nil && !info.IsDir() {
-		dir = filepath.Dir(dir)
-	}
-	name := filepath.Join(dir, "config.json")
+	name := filepath.Join(folderOf(r), "config.json")
 	data, err := os.ReadFile(name)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil
@@ -113,6 +109,14 @@ func configOf(r wenmo.Report) ([][]string, error) {
 	}
 	slices.SortFunc(rows, func(a, b []string) int { return strings.Compare(a[0], b[0]) })
 	return rows, nil
+}
+
+// folderOf returns the directory that a checkpoint lies in.
+func folderOf(r wenmo.Report) string {
+	if info, err := os.Stat(r.Path); err == nil && !info.IsDir() {
+		return filepath.Dir(r.Path)
+	}
+	return r.Path
 }
 
 // plainValue writes a value of a config on one line; long ones are cut short.

@@ -71,7 +71,7 @@ func tokenizerOfGGUF(ctx context.Context, name string) (*tokenizer.Tokenizer, er
 		return nil, err
 	}
 	if report.Format != "gguf" {
-		return tokenizer.LoadDir(report.Path)
+		return tokenizer.LoadDir(folderOf(report))
 	}
 	meta := make(map[string]any, len(report.Metadata))
 	for _, kv := range report.Metadata {
