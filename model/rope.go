@@ -60,7 +60,17 @@ type ropeScaling struct {
 }
 
 func fixedRope(inv []float32, factor float32) *nn.Rope {
-	return &nn.Rope{Make: func(int) *tensor.Rope { return &tensor.Rope{InvFreq: inv, Factor: factor} }}
+	return &nn.Rope{Make: func(int) *tensor.Rope { return singleRope(inv, factor) }}
+}
+
+// singleRope returns a rotation with the arithmetic of transformers, which is
+// that of the models' training: frequencies and angles in float32.
+func singleRope(inv []float32, factor float32) *tensor.Rope {
+	r := &tensor.Rope{InvFreq: make([]float64, len(inv)), Single: true, Factor: factor}
+	for i, f := range inv {
+		r.InvFreq[i] = float64(f)
+	}
+	return r
 }
 
 // frequencies returns theta^(−2i/dim).
@@ -128,7 +138,7 @@ func (r *ropeScaling) dynamic() *nn.Rope {
 	return &nn.Rope{Set: set, Make: func(set int) *tensor.Rope {
 		grow := factor*float64(set)/r.context - (factor - 1)
 		theta := r.theta * math.Pow(grow, r.dim/(r.dim-2))
-		return &tensor.Rope{InvFreq: r.frequencies(theta), Factor: 1}
+		return singleRope(r.frequencies(theta), 1)
 	}}
 }
 
@@ -218,6 +228,6 @@ func (r *ropeScaling) longrope() *nn.Rope {
 		if set == 1 {
 			inv = long
 		}
-		return &tensor.Rope{InvFreq: inv, Factor: float32(attention)}
+		return singleRope(inv, float32(attention))
 	}}
 }

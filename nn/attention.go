@@ -29,6 +29,6 @@ func (a *Attention) Mix(g *tensor.Graph, q, k, v *tensor.Tensor, b *Batch) *tens
 	if a.Rope != nil {
 		a.Rope.rotate(g, q, k, b, a.Dim)
 	}
-	g.Store(b.KV, a.Layer, k, v, b.Spans)
-	return g.Attend(&a.Attention, b.KV, a.Layer, q, b.Spans, b.probs(a.Heads))
+	keys := g.Store(b.KV, a.Layer, k, v, b.Spans)
+	return g.Attend(&a.Attention, q, keys, b.Spans, b.probs(a.Heads))
 }

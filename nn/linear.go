@@ -67,12 +67,9 @@ func (m *MoE) Forward(g *tensor.Graph, x *tensor.Tensor) *tensor.Tensor {
 	r := g.Route(m.Router.Forward(g, x), m.TopK, m.Normalize)
 	out := g.Zeros(x.Rows, x.Cols)
 	for e := range m.Experts {
-		from, to := r.Start[e], r.Start[e+1]
-		if from == to {
-			continue
+		if rows := r.Rows(e); len(rows) > 0 {
+			g.Combine(out, m.Experts[e].Forward(g, g.Gather(x, rows)), &r, e)
 		}
-		y := m.Experts[e].Forward(g, g.Gather(x, r.Index[from:to]))
-		g.Combine(out, y, r.Index[from:to], r.Weights[from:to])
 	}
 	return out
 }

@@ -129,21 +129,43 @@ func tile[T float32 | uint16](kv *KV, page int32, layer, head int) (k, v []T) {
 type Span struct {
 	Start, Len, Pos int
 	Total           int // length that frequencies depend on, where they do (nn.Rope)
+	Keys            int // number of keys, where the queries are not the last of them; else 0
 	Pages           []int32
 }
 
+// keys returns the number of keys up to the end of the span.
+func (s *Span) keys() int {
+	if s.Keys > 0 {
+		return s.Keys
+	}
+	return s.Pos + s.Len
+}
+
+// Keys are what queries look at: the keys and values of a layer in their pages.
+type Keys struct {
+	KV    *KV
+	Layer int
+
+	k, v  *Tensor // what was stored, for a tape
+	spans []Span
+}
+
 // Store writes the keys and values of a layer, [tokens, heads·dim], into the
-// pages of their spans.
-func (g *Graph) Store(kv *KV, layer int, k, v *Tensor, spans []Span) {
+// pages of their spans. Layers share the pages of a store that has fewer: in
+// training keys are not looked at again.
+func (g *Graph) Store(kv *KV, layer int, k, v *Tensor, spans []Span) Keys {
+	layer %= kv.Layers
+	keys := Keys{KV: kv, Layer: layer, k: k, v: v, spans: spans}
 	t := &g.tasks.store
 	*t = storeTask{kv: kv, layer: layer, k: k, v: v, spans: spans}
 	if k.Rows*k.Cols < inlineWork {
 		for h := range kv.Heads {
 			t.Do(0, h)
 		}
-		return
+		return keys
 	}
 	g.pool.Run(t, kv.Heads)
+	return keys
 }
 
 type storeTask struct {

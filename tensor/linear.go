@@ -24,6 +24,9 @@ func (g *Graph) Linear(x *Tensor, ws []*Weight, bias *Tensor) *Tensor {
 	}
 	t.split(g.pool.Threads())
 	g.pool.Run(t, t.rowBlocks*t.colBlocks)
+	if g.tape != nil {
+		g.record(node{back: linearBack, x: x, out: out, ws: ws, b: bias})
+	}
 	return out
 }
 
@@ -130,4 +133,144 @@ func (t *linearTask) product(w *Weight, col, r0, m, p0, p1 int) {
 			kernel.Add(row, row, b)
 		}
 	}
+}
+
+// linearBack: dx = dout·W; dW = doutᵀ·x, a chain over the tokens; dbias = Σ dout.
+// bfloat16 weights take part as such, and so do dout and x then; those of
+// other types as float32.
+func linearBack(g *Graph, n *node) {
+	n.dx = g.grad(n.x)
+	col, train := 0, wanted(n.b)
+	for _, w := range n.ws {
+		switch {
+		case n.dx.data == nil:
+		case w.DType == BF16:
+			timesWeight(g, &g.tasks.back16, n, w, col)
+		default:
+			timesWeight(g, &g.tasks.back32, n, w, col)
+		}
+		n.dx.fresh = false
+		train = train || w.Grad != nil
+		col += w.Out
+	}
+	switch {
+	case !train:
+	case n.ws[0].DType == BF16:
+		weightGrads(g, &g.tasks.back16, n)
+	default:
+		weightGrads(g, &g.tasks.back32, n)
+	}
+}
+
+// linearBackTask has the regions of a linear layer's backward.
+type linearBackTask[T element] struct {
+	product productTask[T]
+	operand operandTask[T]
+	steps   stepsTask[T]
+	weights weightGradTask[T]
+}
+
+// packedMax is the number of elements that are packed at a time.
+const packedMax = 1 << 21
+
+// timesWeight sets or adds dout·W, where dout's columns of w begin at col. The
+// outputs of W are packed, and the chains run, some at a time.
+func timesWeight[T element](g *Graph, t *linearBackTask[T], n *node, w *Weight, col int) {
+	rows := n.x.Rows
+	step := max(64, packedMax/((w.In+15)&^15)&^63)
+	panels := take[T](g, panelLen[T](w.In, min(step, w.Out)))
+	x := take[T](g, operandLen[T](rows, min(step, w.Out)))
+	for first := 0; first < w.Out; first += step {
+		k := min(step, w.Out-first)
+		t.steps = stepsTask[T]{dst: panels, w: w, first: first, k: k, n: w.In}
+		t.steps.run(g)
+		dout := n.out.Grad[col+first:]
+		t.product = productTask[T]{
+			dst: n.dx.data, ldd: n.dx.stride, m: rows, k: k, n: w.In, w: panels,
+			acc: !n.dx.fresh || first > 0,
+		}
+		t.operand = operandTask[T]{dst: x, src: dout, ld: n.out.Stride, rows: rows, k: k}
+		t.product.x, t.product.ldx = t.operand.run(g)
+		t.product.run(g)
+	}
+	give(g, x)
+	give(g, panels)
+}
+
+// weightGrads adds to the gradients of a layer's weights and bias. The rows of
+// x are packed some at a time, an even number.
+func weightGrads[T element](g *Graph, t *linearBackTask[T], n *node) {
+	x, in := n.x, n.x.Cols
+	step := min(max(256, packedMax/((in+15)&^15)), 2048, x.Rows+1) &^ 1
+	panels := take[T](g, panelLen[T](in, step))
+	w := &t.weights
+	for first := 0; first < x.Rows; first += step {
+		k := min(step, x.Rows-first)
+		t.steps = stepsTask[T]{dst: panels, src: x.Data[first*x.Stride:], ld: x.Stride, k: k, n: in}
+		t.steps.run(g)
+		*w = weightGradTask[T]{n: n, first: first, k: k, panels: panels}
+		w.run(g)
+	}
+	give(g, panels)
+}
+
+// weightGradTask computes a block of the outputs' gradients over the tokens
+// first…first+k, of which panels holds x.
+type weightGradTask[T element] struct {
+	n        *node
+	first, k int
+	panels   []T
+	step     int
+	scratch  []float32 // of a worker: step rows of dout, transposed
+	rows     []T       // the same as an operand
+	ld       int
+}
+
+func (t *weightGradTask[T]) run(g *Graph) {
+	outs := t.n.out.Cols
+	t.step = 192
+	for t.step > 24 && (outs+t.step-1)/t.step < 3*g.pool.Threads() {
+		t.step /= 2
+	}
+	t.ld = (t.k + 15) &^ 15
+	t.scratch = g.take(g.pool.Threads() * t.step * t.ld)
+	t.rows = take[T](g, operandLen[T](g.pool.Threads()*t.step, t.ld))
+	g.pool.Run(t, (outs+t.step-1)/t.step)
+	give(g, t.rows)
+	g.give(t.scratch)
+}
+
+func (t *weightGradTask[T]) Do(worker, i int) {
+	out := t.n.out
+	from, to := i*t.step, min((i+1)*t.step, out.Cols)
+	dout := out.Grad[t.first*out.Stride:]
+	if b := t.n.b; wanted(b) {
+		for r := range t.k {
+			addTo(b.Grad[from:to], dout[r*out.Stride+from:r*out.Stride+to])
+		}
+	}
+	x := t.transposed(worker, dout[from:], out.Stride, to-from)
+	col := 0
+	for _, w := range t.n.ws {
+		a, b := max(from, col), min(to, col+w.Out)
+		if a < b && w.Grad != nil {
+			matMul(w.Grad[(a-col)*w.In:], w.In, x[(a-from)*t.ld:], t.ld, b-a, t.panels, t.k, w.In, 0, (w.In+15)/16, true)
+		}
+		col += w.Out
+	}
+}
+
+// transposed returns n columns of k rows of src as n rows, the operand of a
+// product over the tokens.
+func (t *weightGradTask[T]) transposed(worker int, src []float32, stride, n int) []T {
+	f := t.scratch[worker*t.step*t.ld:][:n*t.ld]
+	transpose(f, t.ld, src, stride, t.k, n)
+	if !isBF16[T]() {
+		return cast[T](f)
+	}
+	x := t.rows[worker*t.step*t.ld:][:n*t.ld]
+	for r := range n {
+		roundRow(x[r*t.ld:(r+1)*t.ld], f[r*t.ld:][:t.k])
+	}
+	return x
 }

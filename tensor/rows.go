@@ -12,6 +12,8 @@ type rowTask struct {
 	rope      *Rope
 	pos       []int32
 	lin       *linearTask
+	drop      dropout
+	stats     []float32 // what the backward needs, per row
 	step      int
 }
 

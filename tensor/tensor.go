@@ -15,7 +15,11 @@ import (
 type Tensor struct {
 	Rows, Cols, Stride int
 	Data               []float32
-	Grad               []float32 // of the same layout; nil unless a tape wants it
+	Grad               []float32 // of the same layout; nil: not wanted, or not there yet
+
+	base  *Tensor // whose elements, from at on, a view shares
+	at    int
+	taped bool // made while recording: Backward finds memory for its gradient
 }
 
 // Row returns row i, sharing memory.
@@ -41,6 +45,10 @@ type Graph struct {
 	used  int
 	tasks tasks
 	err   error
+
+	tape *tape // nil while nothing is recorded
+	kept tape
+	drop dropout
 }
 
 // tasks are the bodies of parallel regions, kept here so that running one
@@ -50,6 +58,15 @@ type tasks struct {
 	rows      rowTask
 	attention attentionTask
 	store     storeTask
+	node      node // of a forward that runs as a loop
+	loop      loopTask
+	pack      packTask
+	matMul    matMulTask
+	back32    linearBackTask[float32]
+	back16    linearBackTask[uint16]
+
+	attention32 attentionBack[float32]
+	attention16 attentionBack[uint16]
 }
 
 // NewGraph returns a graph whose regions run on pool.
@@ -63,6 +80,7 @@ func (g *Graph) Reset() {
 	g.mem.reset()
 	g.used = 0
 	g.err = nil
+	g.kept.reset()
 }
 
 // Close returns the graph's memory to the system. Its tensors must no longer
@@ -82,21 +100,34 @@ func (g *Graph) Fail(err error) {
 
 // New returns a tensor [rows, cols] with undefined contents.
 func (g *Graph) New(rows, cols int) *Tensor {
-	return g.header(Tensor{Rows: rows, Cols: cols, Stride: cols, Data: alloc[float32](&g.mem, rows*cols)})
+	return g.header(Tensor{Rows: rows, Cols: cols, Stride: cols, Data: alloc[float32](&g.mem, rows*cols), taped: g.tape != nil})
 }
 
 // Columns returns the view of columns [from, to) of t.
 func (g *Graph) Columns(t *Tensor, from, to int) *Tensor {
-	v := Tensor{Rows: t.Rows, Cols: to - from, Stride: t.Stride}
+	v := t.view(from)
+	v.Cols = to - from
 	if t.Rows > 0 {
 		v.Data = t.Data[from : (t.Rows-1)*t.Stride+to]
 	}
 	return g.header(v)
 }
 
+// view returns a view of t that begins at an element, without its Data.
+func (t *Tensor) view(at int) Tensor {
+	v := Tensor{Rows: t.Rows, Cols: t.Cols, Stride: t.Stride, base: t, at: at}
+	if t.base != nil {
+		v.base, v.at = t.base, t.at+at
+	}
+	return v
+}
+
 // RowRange returns the view of n rows of t from row first.
 func (g *Graph) RowRange(t *Tensor, first, n int) *Tensor {
-	return g.header(Tensor{Rows: n, Cols: t.Cols, Stride: t.Stride, Data: t.Data[first*t.Stride : (first+n-1)*t.Stride+t.Cols]})
+	v := t.view(first * t.Stride)
+	v.Rows = n
+	v.Data = t.Data[first*t.Stride : (first+n-1)*t.Stride+t.Cols]
+	return g.header(v)
 }
 
 func (g *Graph) header(t Tensor) *Tensor {

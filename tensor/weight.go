@@ -22,6 +22,12 @@ type Weight struct {
 	F32     []float32
 	BF16    []uint16
 	Q       kernel.QPanels
+
+	// Of a weight that is trained, F32 or BF16: its values, which Graph.Pack
+	// brings into the panels, and their gradient; row-major [Out, In].
+	Value, Grad []float32
+
+	lookups rowGrads // of the embedding that is tied to it
 }
 
 // Bytes returns the size of the packed form.
@@ -50,3 +56,25 @@ func (w *Weight) Row(dst []float32, i int) {
 
 // panels returns the number of panels.
 func (w *Weight) panels() int { return (w.Out + 15) / 16 }
+
+// Pack brings the values of a trained weight into its panels.
+func (g *Graph) Pack(w *Weight) {
+	g.tasks.pack = packTask{w: w}
+	g.pool.Run(&g.tasks.pack, w.panels())
+}
+
+// packTask packs a weight, a panel a task.
+type packTask struct{ w *Weight }
+
+func (t *packTask) Do(_, p int) {
+	w := t.w
+	src, rows := w.Value[16*p*w.In:], min(16, w.Out-16*p)
+	switch w.DType {
+	case F32:
+		n := kernel.PanelLenF32(16, w.In)
+		kernel.PackF32(w.F32[p*n:(p+1)*n], src, rows, w.In, w.In)
+	case BF16:
+		n := kernel.PanelLenBF16(16, w.In)
+		kernel.PackBF16(w.BF16[p*n:(p+1)*n], src, rows, w.In, w.In)
+	}
+}
