@@ -3,6 +3,7 @@ package tokenizer
 import (
 	"fmt"
 	"math"
+	"unicode/utf8"
 )
 
 // spmFile is a SentencePiece model file
@@ -41,6 +42,10 @@ type spmNormalizerSpec struct {
 	removeSpaces     bool // remove_extra_whitespaces
 	escapeWhitespace bool
 }
+
+// maxPiece keeps what is done for every part of a piece in proportion to the
+// file.
+const maxPiece = 1 << 10 // bytes
 
 // spmSpace stands for a space in pieces.
 const spmSpace = "▁"
@@ -110,6 +115,10 @@ func (f *spmFile) addPiece(b []byte) error {
 		return fmt.Errorf("piece %d: %w", len(f.pieces), err)
 	case p.text == "":
 		return fmt.Errorf("piece %d is empty", len(f.pieces))
+	case len(p.text) > maxPiece:
+		return fmt.Errorf("piece %d, %s, is longer than %d bytes", len(f.pieces), shorten(p.text), maxPiece)
+	case !utf8.ValidString(p.text):
+		return fmt.Errorf("piece %d, %s, is not UTF-8", len(f.pieces), shorten(p.text))
 	case p.score != p.score:
 		return fmt.Errorf("piece %d, %s: its score is not a number", len(f.pieces), shorten(p.text))
 	}

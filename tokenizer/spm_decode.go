@@ -11,6 +11,7 @@ type spmDecoder struct {
 	file        *spmFile
 	kinds       map[string]spmKind // of pieces that are not normal
 	denormalize *spmNormalizer     // nil: none
+	index       *vocabIndex        // of the pieces; nil: all tokens are pieces
 }
 
 func newSPMDecoder(f *spmFile) (*spmDecoder, error) {
@@ -32,7 +33,9 @@ func (*spmDecoder) typeName() string { return "SentencePiece" }
 
 func (*spmDecoder) MarshalJSON() ([]byte, error) { return nil, errNoJSON }
 
-func (d *spmDecoder) decode(tokens []string) []string {
+func (d *spmDecoder) decode(tokens []string) []string { return []string{d.join(tokens)} }
+
+func (d *spmDecoder) join(tokens []string) string {
 	var out strings.Builder
 	var run []byte
 	begins := true // the space of add_dummy_prefix is still to come
@@ -48,11 +51,14 @@ func (d *spmDecoder) decode(tokens []string) []string {
 		run = run[:0]
 		begins = begins && !tookSpace && out.Len() == 0
 		tookSpace = false
-		switch kind {
-		case spmControl:
+		switch {
+		case kind == spmControl:
 			continue
-		case spmUnknown:
+		case kind == spmUnknown:
 			out.WriteString(d.file.unkSurface)
+			continue
+		case d.index != nil && d.index.id(t) < 0:
+			out.WriteString(t)
 			continue
 		}
 		if n := &d.file.normalizer; begins && (n.addDummyPrefix || n.removeSpaces) {
@@ -68,7 +74,7 @@ func (d *spmDecoder) decode(tokens []string) []string {
 		d.denormalize.normalize(&n)
 		text = n.s
 	}
-	return []string{text}
+	return text
 }
 
 // writeCharacters writes bytes, with U+FFFD for each that is part of no
