@@ -5,9 +5,9 @@ var english = map[string]string{
 	"welcome": `wenmo 文墨: language models on your own machine.
 
 First steps
-  wenmo create --shape tiny-llama my-model       make a small model (untrained: it writes noise)
-  wenmo run -m my-model -n 40 "Once upon a time" let it continue a text
-  wenmo run -m gpt2 -n 40 "The quick brown fox"  download GPT-2 and let it do so
+  wenmo create --shape tiny-llama my-model        make a small model (untrained: it writes noise)
+  wenmo run -m my-model -n 40 "Once upon a time"  let it continue a text
+  wenmo run -m gpt2 -n 40 "The quick brown fox"   download GPT-2 and let it do so
 
 wenmo help lists all commands; wenmo help run explains one. 中文：WENMO_LANG=zh wenmo`,
 
@@ -111,13 +111,13 @@ wenmo run -m my-model --ids 1,2,3 -n 20 --num-beams 4 --json`,
 	"flag.verbose":  "print what is computed, and speeds, to standard error",
 	"run.truncated": "The prompt was too long: the first %d of its %d tokens were dropped.",
 
-	"stats.prompt":        "%d prompt tokens at %s/s",
-	"stats.first":         "first token after %.0f ms",
+	"stats.prompt":        "%d prompt tokens, %s/s",
+	"stats.first":         "first after %.0f ms",
 	"stats.new":           "%d new tokens",
-	"stats.new_rate":      "%d new tokens at %s/s",
-	"stats.finish.eos":    "ended by an end token",
-	"stats.finish.stop":   "ended by a stop string or id",
-	"stats.finish.length": "ended by the greatest length",
+	"stats.new_rate":      "%d new tokens, %s/s",
+	"stats.finish.eos":    "end token",
+	"stats.finish.stop":   "stop string or id",
+	"stats.finish.length": "greatest length",
 	"stats.between":       " · ",
 
 	"verbose.model":        "model",

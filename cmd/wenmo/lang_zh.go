@@ -9,7 +9,7 @@ var chinese = map[string]string{
 第一步
   wenmo create --shape tiny-llama my-model       新建一个小模型（未经训练，只会写出乱码）
   wenmo run -m my-model -n 40 "很久很久以前"     让它续写一段文字
-  wenmo run -m gpt2 -n 40 "The quick brown fox"  下载 GPT-2 并用它续写
+  wenmo run -m gpt2 -n 40 "The quick brown fox"  下载 GPT-2，让它续写
 
 wenmo help 列出全部命令，wenmo help run 说明某个命令。English: WENMO_LANG=en wenmo`,
 
@@ -112,12 +112,12 @@ wenmo run -m my-model --ids 1,2,3 -n 20 --num-beams 4 --json`,
 	"flag.verbose":  "在标准错误上输出计算的内容和速度",
 	"run.truncated": "提示词太长：去掉了开头的 %d 个 token（共 %d 个）。",
 
-	"stats.prompt":        "提示词 %d 个 token，每秒 %s 个",
-	"stats.first":         "%.0f 毫秒后出第一个 token",
+	"stats.prompt":        "提示词 %d 个 token，%s/秒",
+	"stats.first":         "%.0f 毫秒后出第一个",
 	"stats.new":           "新生成 %d 个 token",
-	"stats.new_rate":      "新生成 %d 个 token，每秒 %s 个",
-	"stats.finish.eos":    "遇到结束 token",
-	"stats.finish.stop":   "遇到停止字符串或停止 id",
+	"stats.new_rate":      "新生成 %d 个 token，%s/秒",
+	"stats.finish.eos":    "结束 token",
+	"stats.finish.stop":   "停止字符串或停止 id",
 	"stats.finish.length": "达到最大长度",
 	"stats.between":       " · ",
 

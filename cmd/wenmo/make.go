@@ -43,7 +43,8 @@ func createCommand() *cobra.Command {
 			return usagef("error.missing_choice", "--shape", strings.Join(wenmo.Shapes(), ", "))
 		}
 		return written(cmd, "create", args[0], func(ctx context.Context, progress func(done, total int64)) error {
-			opt.Progress = progress
+			size := map[string]int64{"f32": 4, "bf16": 2}[opt.DType]
+			opt.Progress = func(done, total int64) { progress(size*done, size*total) } // of parameters
 			return wenmo.Create(ctx, args[0], opt)
 		})
 	}

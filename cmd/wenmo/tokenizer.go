@@ -46,26 +46,31 @@ func (t *tokenizerFlags) open(ctx context.Context) (*tokenizer.Tokenizer, error)
 // a vocabulary, of a file, or of a model in the cache.
 func openTokenizer(ctx context.Context, name string) (*tokenizer.Tokenizer, error) {
 	info, err := os.Stat(name)
-	switch {
-	case err == nil && info.IsDir():
-		if gguf, _ := filepath.Glob(filepath.Join(name, "*.gguf")); len(gguf) == 1 {
-			if _, err := os.Stat(filepath.Join(name, "tokenizer.json")); errors.Is(err, os.ErrNotExist) {
-				return tokenizerOfGGUF(ctx, gguf[0])
-			}
-		}
-		return tokenizer.LoadDir(name)
-	case err == nil && strings.HasSuffix(name, ".json"):
-		data, err := os.ReadFile(name)
-		if err != nil {
-			return nil, err
-		}
-		return tokenizer.Parse(data, name)
+	if err != nil {
+		return tokenizerOfModel(ctx, name)
 	}
-	return tokenizerOfGGUF(ctx, name)
+	if info.IsDir() {
+		tok, err := tokenizer.LoadDir(name)
+		if gguf, _ := filepath.Glob(filepath.Join(name, "*.gguf")); errors.Is(err, tokenizer.ErrNone) && len(gguf) == 1 {
+			return tokenizerOfModel(ctx, gguf[0])
+		}
+		return tok, err
+	}
+	parse := map[string]func(data []byte, name string) (*tokenizer.Tokenizer, error){
+		".json": tokenizer.Parse, ".model": tokenizer.ParseSentencePiece, ".spm": tokenizer.ParseSentencePiece,
+	}[filepath.Ext(name)]
+	if parse == nil {
+		return tokenizerOfModel(ctx, name)
+	}
+	data, err := os.ReadFile(name)
+	if err != nil {
+		return nil, err
+	}
+	return parse(data, name)
 }
 
-// tokenizerOfGGUF opens the tokenizer of a checked model.
-func tokenizerOfGGUF(ctx context.Context, name string) (*tokenizer.Tokenizer, error) {
+// tokenizerOfModel opens the tokenizer of a checked model.
+func tokenizerOfModel(ctx context.Context, name string) (*tokenizer.Tokenizer, error) {
 	report, err := wenmo.Check(ctx, name)
 	if err != nil {
 		return nil, err
