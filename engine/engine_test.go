@@ -268,33 +268,39 @@ func TestClosed(t *testing.T) {
 
 // A decode step takes nothing from the Go heap, penalties on.
 func TestNoAllocationsPerStep(t *testing.T) {
-	m := slimModel(t, "decoder_llama_mha", model.F32)
+	for _, dtype := range []model.DType{model.F32, model.BF16, model.Q8_0} {
+		for _, streams := range []int{1, 16} {
+			checkAllocations(t, dtype, streams)
+		}
+	}
+}
+
+func checkAllocations(t *testing.T, dtype model.DType, streams int) {
+	m := slimModel(t, "decoder_llama_mha", dtype)
 	m.MaxLength = 4096
-	for _, streams := range []int{1, 16} {
-		pool := kernel.NewPool(2)
-		e := newIdle(m, pool, new(sync.Mutex), Options{CacheTokens: streams * 512, NoReuse: true})
-		p := DefaultParams()
-		p.MaxNewTokens, p.EOSTokenID = 200, nil
-		p.RepetitionPenalty, p.PresencePenalty = 1.1, 0.1
-		for i := range streams {
-			req := Request{IDs: testPrompt(5, i, m.Vocab), Params: p}
-			j, err := e.newSample(context.Background(), &req)
-			if err != nil {
-				t.Fatal(err)
-			}
-			e.committed += j.pages
-			e.running = append(e.running, j)
-		}
-		for range 70 { // beyond the first page
-			e.step()
-		}
-		if n := testing.AllocsPerRun(50, e.step); n > 0 {
-			t.Errorf("%d streams: %v allocations a step", streams, n)
-		}
-		e.g.Close()
-		if err := e.kv.Close(); err != nil {
+	pool := kernel.NewPool(2)
+	e := newIdle(m, pool, new(sync.Mutex), Options{CacheTokens: streams * 512, NoReuse: true, BF16: dtype == model.BF16})
+	p := DefaultParams()
+	p.MaxNewTokens, p.EOSTokenID = 200, nil
+	p.RepetitionPenalty, p.PresencePenalty = 1.1, 0.1
+	for i := range streams {
+		req := Request{IDs: testPrompt(5, i, m.Vocab), Params: p}
+		j, err := e.newSample(context.Background(), &req)
+		if err != nil {
 			t.Fatal(err)
 		}
-		pool.Close()
+		e.committed += j.pages
+		e.running = append(e.running, j)
 	}
+	for range 70 { // beyond the first page
+		e.step()
+	}
+	if n := testing.AllocsPerRun(50, e.step); n > 0 {
+		t.Errorf("%s, %d streams: %v allocations a step", dtype, streams, n)
+	}
+	e.g.Close()
+	if err := e.kv.Close(); err != nil {
+		t.Fatal(err)
+	}
+	pool.Close()
 }

@@ -2,6 +2,8 @@
 
 package kernel
 
+import "sync"
+
 //go:noescape
 func bf16TileAVX2(t *tile[uint16])
 
@@ -20,12 +22,9 @@ var bf16Plans = [...]tilePlan{
 func bf16Tile(t *tile[uint16]) {
 	switch active {
 	case avx2:
-		switch {
-		case t.rows <= bf16Plans[avx2].stream:
+		if t.rows <= bf16Plans[avx2].stream {
 			bf16TileAVX2(t)
-		case t.k <= 64:
-			bf16TallShort(t)
-		default:
+		} else {
 			bf16Tall(t)
 		}
 	case avx512:
@@ -35,20 +34,16 @@ func bf16Tile(t *tile[uint16]) {
 	}
 }
 
-// bf16Tall widens the activations of a tile on the stack, where that is done
-// once for all its panels.
+// bf16Tall widens the activations of a tile once for all its panels.
 func bf16Tall(t *tile[uint16]) {
-	var wide [6 * 2 * 256]float32
+	wide := wideRows.Get().(*wideTile)
 	t.wide = wide[:]
 	bf16WidenAVX2(t)
 	bf16TileAVX2(t)
+	wideRows.Put(wide)
 }
 
-// bf16TallShort is bf16Tall for k that is as short as a head: most of the
-// larger array would be cleared for nothing.
-func bf16TallShort(t *tile[uint16]) {
-	var wide [6 * 2 * 64]float32
-	t.wide = wide[:]
-	bf16WidenAVX2(t)
-	bf16TileAVX2(t)
-}
+// wideTile is the widened activations of a tile of six rows and a run of k.
+type wideTile [6 * 2 * 256]float32
+
+var wideRows = sync.Pool{New: func() any { return new(wideTile) }}
