@@ -56,6 +56,7 @@ type worker struct {
 const (
 	spinRounds = 300 // of spinLoads loads each, some 10 µs
 	spinLoads  = 64
+	waitLoads  = 2000 // of a caller that waits for the last index, then it yields
 	// How long a worker yields after spinning, before it parks: longer than
 	// what a decode step does on one thread. To wake it takes some 40 µs.
 	yieldTime = time.Millisecond
@@ -128,7 +129,7 @@ func (p *Pool) finish() {
 	p.next.Store(p.n)
 	p.region.Add(1)
 	for i := 0; p.inside.Load() != 0; i++ {
-		if i >= spinLoads*spinRounds/10 {
+		if i >= waitLoads {
 			runtime.Gosched()
 		}
 	}
