@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"unicode/utf8"
 )
 
 // spmClasses are the values of tokenizer_class that say how a SentencePiece
@@ -148,28 +149,26 @@ func (s *spec) pieces(f *spmFile, c *configFile) (*vocabIndex, error) {
 func (f *spmFile) merges(x *vocabIndex) []merge {
 	type scored struct {
 		merge
-		score       float32
-		left, right int // characters
+		score                 float32
+		leftChars, rightChars int
 	}
 	var list []scored
 	for _, p := range f.pieces {
 		var here []scored
-		all := []rune(p.text)
-		at := 0
-		for i, r := range all[:len(all)-1] {
-			at += runeLen(r)
-			l, r := x.id(p.text[:at]), x.id(p.text[at:])
-			if l >= 0 && r >= 0 {
-				here = append(here, scored{merge{l, r}, p.score, i + 1, len(all) - i - 1})
+		left, chars := 0, utf8.RuneCountInString(p.text)
+		for at := range p.text {
+			if l, r := x.id(p.text[:at]), x.id(p.text[at:]); at > 0 && l >= 0 && r >= 0 {
+				here = append(here, scored{merge{l, r}, p.score, left, chars - left})
 			}
+			left++
 		}
 		slices.SortStableFunc(here, func(a, b scored) int {
-			return cmp.Or(cmp.Compare(a.merge.left, b.merge.left), cmp.Compare(a.merge.right, b.merge.right))
+			return cmp.Or(cmp.Compare(a.left, b.left), cmp.Compare(a.right, b.right))
 		})
 		list = append(list, here...)
 	}
 	slices.SortStableFunc(list, func(a, b scored) int {
-		return cmp.Or(cmp.Compare(b.score, a.score), cmp.Compare(b.left, a.left), cmp.Compare(b.right, a.right))
+		return cmp.Or(cmp.Compare(b.score, a.score), cmp.Compare(b.leftChars, a.leftChars), cmp.Compare(b.rightChars, a.rightChars))
 	})
 	merges := make([]merge, len(list))
 	for i, m := range list {
