@@ -217,6 +217,7 @@ func (t *tileKernel) kLoop(rows, panels int, step func(u int)) {
 		t.Op("JLT", next)
 		t.Mark(again)
 		for u := range unroll {
+			t.prefetch(rows, panels, u)
 			step(u)
 		}
 		for i := 0; 3*i < rows; i++ {
@@ -232,6 +233,23 @@ func (t *tileKernel) kLoop(rows, panels int, step func(u int)) {
 		t.Mark(next)
 	}
 	t.Mark(end)
+}
+
+// A block of many rows takes so long for each row of a panel that the processor
+// by itself does not fetch weights from memory early enough. With few rows it
+// does, and several panels at a time are fetched better without help.
+const (
+	prefetchAhead = 2048
+	prefetchRows  = 4
+)
+
+func (t *tileKernel) prefetch(rows, panels, u int) {
+	if rows < prefetchRows {
+		return
+	}
+	for p := range panels {
+		t.Op("PREFETCHT0", t.wAt(p, u*panelRow+prefetchAhead))
+	}
 }
 
 // start sets the accumulators to zero or to what dst holds.
