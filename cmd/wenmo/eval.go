@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -82,5 +83,5 @@ func readText(cmd *cobra.Command, file string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return string(data), checkUTF8(string(data), file)
+	return string(data), checkUTF8(string(data), cmp.Or(file, say("what.text")))
 }

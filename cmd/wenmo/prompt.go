@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"io"
 	"slices"
 	"strings"
@@ -62,7 +63,7 @@ func checkUTF8(text, what string) error {
 	for i, r := range text {
 		if r == utf8.RuneError {
 			if _, n := utf8.DecodeRuneInString(text[i:]); n == 1 {
-				return usagef("error.utf8", what, i)
+				return errors.New(say("error.utf8", what, i))
 			}
 		}
 	}
