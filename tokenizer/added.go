@@ -144,11 +144,13 @@ func (f *addedFinder) cut(to []piece, s string, base int, asText bool) []piece {
 		}
 		if done < start {
 			to = append(to, piece{base + done, base + start, -1})
-		} else if t.LStrip { // the token before took the space
-			start, end = done, max(done, end)
+		} else if t.LStrip {
+			start = done
 		}
-		to = append(to, piece{base + start, base + end, t.ID})
-		done = end
+		if start < end { // else the token before has taken all of it
+			to = append(to, piece{base + start, base + end, t.ID})
+			done = end
+		}
 	}
 	if done < len(s) {
 		to = append(to, piece{base + done, base + len(s), -1})

@@ -26,6 +26,9 @@ type bpe struct {
 	bytes  [256]int32 // tokens like <0x41>; -1: none
 	// letters holds the tokens of the byte-level letters by byte; -1: none.
 	letters [256]int32
+
+	fast      *pairwise // nil: the model does not allow it
+	fastBytes bool      // fast is for pieces of bytes
 }
 
 // merge joins two tokens, by their ids.
@@ -85,8 +88,11 @@ func parseMerge(x *vocabIndex, rank int, left, right string) (merge, error) {
 
 // mergeTable finds merges by their two tokens.
 type mergeTable struct {
-	entries []mergeEntry // a power of two of them, with open addressing
-	shift   uint8
+	entries []mergeEntry // with open addressing
+	// some holds a bit for every merge, and by chance for some other pairs:
+	// most pairs that are asked for have none, and the bits stay in the cache.
+	some  []uint64
+	shift uint8
 }
 
 type mergeEntry struct {
@@ -95,15 +101,24 @@ type mergeEntry struct {
 }
 
 func newMergeTable(n int) *mergeTable {
-	size := bits.Len(uint(2*n + 1))
-	return &mergeTable{entries: make([]mergeEntry, 1<<size), shift: uint8(64 - size)}
+	size := bits.Len(uint(8*n + 63)) // bits of some: 8 to 16 a merge
+	return &mergeTable{entries: make([]mergeEntry, n*5/3+16), some: make([]uint64, 1<<(size-6)), shift: uint8(64 - size)}
 }
 
 func mergeKey(left, right int32) uint64 { return uint64(uint32(left))<<32 | uint64(uint32(right)) + 1 }
 
-func (t *mergeTable) slot(key uint64) *mergeEntry {
-	mask := len(t.entries) - 1
-	for at := int(key * 0x9e3779b97f4a7c15 >> t.shift); ; at = (at + 1) & mask {
+// mixKey spreads a key over 64 bits, of which the highest are the best.
+func mixKey(key uint64) uint64 {
+	key *= 0x9e3779b97f4a7c15
+	return (key ^ key>>32) * 0xd6e8feb86659fd93
+}
+
+func (t *mergeTable) slot(key, hash uint64) *mergeEntry {
+	at, _ := bits.Mul64(hash, uint64(len(t.entries)))
+	for ; ; at++ {
+		if at == uint64(len(t.entries)) {
+			at = 0
+		}
 		if e := &t.entries[at]; e.key == key || e.key == 0 {
 			return e
 		}
@@ -113,13 +128,21 @@ func (t *mergeTable) slot(key uint64) *mergeEntry {
 // set notes a merge; of one that comes twice the last rank counts.
 func (t *mergeTable) set(m merge, rank, id int32) {
 	key := mergeKey(m.left, m.right)
-	*t.slot(key) = mergeEntry{key, rank, id}
+	hash := mixKey(key)
+	bit := hash >> t.shift
+	t.some[bit>>6] |= 1 << (bit & 63)
+	*t.slot(key, hash) = mergeEntry{key, rank, id}
 }
 
 // get returns the rank of the merge of two tokens and the token it makes;
 // rank is -1 if there is none.
 func (t *mergeTable) get(left, right int32) (rank, id int32) {
-	e := t.slot(mergeKey(left, right))
+	key := mergeKey(left, right)
+	hash := mixKey(key)
+	if bit := hash >> t.shift; t.some[bit>>6]>>(bit&63)&1 == 0 {
+		return -1, -1
+	}
+	e := t.slot(key, hash)
 	if e.key == 0 {
 		return -1, -1
 	}
@@ -134,6 +157,17 @@ func (m *bpe) tokenize(w *work, p piece) {
 			return
 		}
 	}
+	if m.fast != nil && w.bytes == m.fastBytes {
+		st := &w.model.pairwise
+		m.fast.encode(st, s)
+		at := p.start
+		for i, id := range st.ids {
+			end := p.start + int(st.ends[i])
+			w.tokens = append(w.tokens, token{id: id, start: at, end: end})
+			at = end
+		}
+		return
+	}
 	st := &w.model.bpe
 	m.symbolsOf(st, s, w.bytes)
 	m.mergeAll(st)
@@ -144,6 +178,9 @@ func (m *bpe) tokenize(w *work, p piece) {
 		at += int(y.size)
 	}
 }
+
+// speedUp makes ready for pieces of one kind, of bytes or of text.
+func (m *bpe) speedUp(asBytes bool) { m.fast, m.fastBytes = newPairwise(m, asBytes), asBytes }
 
 // takesBytes reports whether the model can see bytes in the place of their
 // letters: what it does with a letter must not depend on its name.

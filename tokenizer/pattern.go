@@ -52,8 +52,9 @@ func (p *pattern) eachMatch(s string, f func(start, end int)) {
 			at += i + len(p.literal)
 		}
 	case p.scan != nil:
+		u := loadUnicode()
 		for at := 0; at < len(s); {
-			end := p.scan(s, at)
+			end := p.scan(u, s, at)
 			f(at, end)
 			at = end
 		}

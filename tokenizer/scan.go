@@ -2,7 +2,7 @@ package tokenizer
 
 // scanner returns the end of the match that begins at byte i of s; every place
 // of a text has one.
-type scanner func(s string, i int) int
+type scanner func(u *unicodeData, s string, i int) int
 
 // scanners are the split patterns in wide use, by their exact text: written
 // out by hand they are ten times as fast as the engine for any pattern, which
@@ -50,16 +50,28 @@ var asciiKinds = func() (kinds [128]uint8) {
 }()
 
 // kindAt returns the kind and the length of the character at byte i of s.
-func kindAt(s string, i int) (kind uint8, size int) {
+func kindAt(u *unicodeData, s string, i int) (kind uint8, size int) {
 	if c := s[i]; c < 128 {
 		return asciiKinds[c], 1
 	}
+	if i+2 < len(s) && s[i]&0xf0 == 0xe0 { // three bytes: Chinese and its neighbours
+		if r, ok := rune3(s[i], s[i+1], s[i+2]); ok {
+			return uint8(u.class(r)) & kindMask, 3
+		}
+	}
 	r, size := decodeRune(s[i:])
-	return uint8(loadUnicode().class(r)) & kindMask, size
+	return uint8(u.class(r)) & kindMask, size
+}
+
+// rune3 decodes a character of three bytes, the first of which is 0xe0 to
+// 0xef; ok is false for those that need a closer look.
+func rune3(a, b, c byte) (r rune, ok bool) {
+	r = rune(a&0xf)<<12 | rune(b&0x3f)<<6 | rune(c&0x3f)
+	return r, b&0xc0 == 0x80 && c&0xc0 == 0x80 && r >= 0x800 && (r < 0xd800 || r > 0xdfff)
 }
 
 // runOf returns the end of the run of characters of one kind from byte i on.
-func runOf(s string, i int, kind uint8) int {
+func runOf(u *unicodeData, s string, i int, kind uint8) int {
 	for i < len(s) {
 		if c := s[i]; c < 128 {
 			if asciiKinds[c] != kind {
@@ -68,7 +80,7 @@ func runOf(s string, i int, kind uint8) int {
 			i++
 			continue
 		}
-		k, size := kindAt(s, i)
+		k, size := kindAt(u, s, i)
 		if k != kind {
 			return i
 		}
@@ -108,8 +120,8 @@ func contraction(s string, i int, foldCase bool) int {
 
 // spaces returns the end of a run of white space that begins at byte i: a run
 // before something else leaves its last character to that.
-func spaces(s string, i int) int {
-	end := runOf(s, i, kindSpace)
+func spaces(u *unicodeData, s string, i int) int {
+	end := runOf(u, s, i, kindSpace)
 	if end == len(s) {
 		return end
 	}
@@ -121,66 +133,66 @@ func spaces(s string, i int) int {
 
 // spacesOrLines is spaces for patterns that take everything up to the last
 // line end of a run first.
-func spacesOrLines(s string, i int) int {
-	end := runOf(s, i, kindSpace)
+func spacesOrLines(u *unicodeData, s string, i int) int {
+	end := runOf(u, s, i, kindSpace)
 	for j := end - 1; j >= i; j-- {
 		if s[j] == '\n' || s[j] == '\r' {
 			return j + 1
 		}
 	}
-	return spaces(s, i)
+	return spaces(u, s, i)
 }
 
-func scanGPT2(s string, i int) int {
+func scanGPT2(u *unicodeData, s string, i int) int {
 	if n := contraction(s, i, false); n > 0 {
 		return i + n
 	}
-	kind, size := kindAt(s, i)
+	kind, size := kindAt(u, s, i)
 	if kind != kindSpace {
-		return runOf(s, i+size, kind)
+		return runOf(u, s, i+size, kind)
 	}
 	if s[i] == ' ' && i+1 < len(s) {
-		if kind, size := kindAt(s, i+1); kind != kindSpace {
-			return runOf(s, i+1+size, kind)
+		if kind, size := kindAt(u, s, i+1); kind != kindSpace {
+			return runOf(u, s, i+1+size, kind)
 		}
 	}
-	return spaces(s, i)
+	return spaces(u, s, i)
 }
 
 // cl100k is the pattern of cl100k and its relatives, which differ in how many
 // digits go together (0: all).
 type cl100k struct{ digits int }
 
-func (p cl100k) scan(s string, i int) int {
+func (p cl100k) scan(u *unicodeData, s string, i int) int {
 	if n := contraction(s, i, true); n > 0 {
 		return i + n
 	}
-	kind, size := kindAt(s, i)
+	kind, size := kindAt(u, s, i)
 	switch kind {
 	case kindLetter:
-		return runOf(s, i+size, kindLetter)
+		return runOf(u, s, i+size, kindLetter)
 	case kindNumber:
-		return numbers(s, i+size, p.digits)
+		return numbers(u, s, i+size, p.digits)
 	}
 	if s[i] != '\r' && s[i] != '\n' && i+size < len(s) { // one other character may lead a word
-		if k, n := kindAt(s, i+size); k == kindLetter {
-			return runOf(s, i+size+n, kindLetter)
+		if k, n := kindAt(u, s, i+size); k == kindLetter {
+			return runOf(u, s, i+size+n, kindLetter)
 		}
 	}
-	if end := others(s, i, kind, size); end > 0 {
+	if end := others(u, s, i, kind, size); end > 0 {
 		return lineEnds(s, end, false)
 	}
-	return spacesOrLines(s, i)
+	return spacesOrLines(u, s, i)
 }
 
 // numbers returns the end of a number of at most most digits whose first ends
 // at byte i.
-func numbers(s string, i, most int) int {
+func numbers(u *unicodeData, s string, i, most int) int {
 	if most == 0 {
-		return runOf(s, i, kindNumber)
+		return runOf(u, s, i, kindNumber)
 	}
 	for n := 1; n < most && i < len(s); n++ {
-		k, size := kindAt(s, i)
+		k, size := kindAt(u, s, i)
 		if k != kindNumber {
 			break
 		}
@@ -192,13 +204,13 @@ func numbers(s string, i, most int) int {
 // others returns the end of a run of what is neither letter, number nor space,
 // with a space before it; 0 if there is none. kind and size are those of the
 // character at byte i.
-func others(s string, i int, kind uint8, size int) int {
+func others(u *unicodeData, s string, i int, kind uint8, size int) int {
 	if kind == kindOther {
-		return runOf(s, i+size, kindOther)
+		return runOf(u, s, i+size, kindOther)
 	}
 	if s[i] == ' ' && i+1 < len(s) {
-		if k, n := kindAt(s, i+1); k == kindOther {
-			return runOf(s, i+1+n, kindOther)
+		if k, n := kindAt(u, s, i+1); k == kindOther {
+			return runOf(u, s, i+1+n, kindOther)
 		}
 	}
 	return 0
@@ -211,53 +223,53 @@ func lineEnds(s string, i int, slashes bool) int {
 	return i
 }
 
-func scanO200k(s string, i int) int {
-	kind, size := kindAt(s, i)
+func scanO200k(u *unicodeData, s string, i int) int {
+	kind, size := kindAt(u, s, i)
 	leads := kind&(kindLetter|kindNumber) == 0 && s[i] != '\r' && s[i] != '\n'
 	end := 0
 	if leads {
-		end = lowerWord(s, i+size)
+		end = lowerWord(u, s, i+size)
 	}
 	if end == 0 {
-		end = lowerWord(s, i)
+		end = lowerWord(u, s, i)
 	}
 	if end == 0 && leads {
-		end = upperWord(s, i+size)
+		end = upperWord(u, s, i+size)
 	}
 	if end == 0 {
-		end = upperWord(s, i)
+		end = upperWord(u, s, i)
 	}
 	if end > 0 {
 		return end + contraction(s, end, true)
 	}
 	if kind == kindNumber {
-		return numbers(s, i+size, 3)
+		return numbers(u, s, i+size, 3)
 	}
-	if end := others(s, i, kind, size); end > 0 {
+	if end := others(u, s, i, kind, size); end > 0 {
 		return lineEnds(s, end, true)
 	}
-	return spacesOrLines(s, i)
+	return spacesOrLines(u, s, i)
 }
 
 // caseAt tells whether the character at byte i may stand in the part of a word
 // that begins with capitals, and in that of small letters; letters without
 // case and marks may stand in both.
-func caseAt(s string, i int) (upper, lower bool, size int) {
+func caseAt(u *unicodeData, s string, i int) (upper, lower bool, size int) {
 	r, size := decodeRune(s[i:])
-	c := loadUnicode().class(r)
+	c := u.class(r)
 	both := c&isMark != 0 || c&isLetter != 0 && c&(isUpper|isLower) == 0
 	return both || c&isUpper != 0, both || c&isLower != 0, size
 }
 
 // lowerWord returns the end of [upper]*[lower]+ from byte i; 0 if there is no
 // match.
-func lowerWord(s string, i int) int {
+func lowerWord(u *unicodeData, s string, i int) int {
 	last := 0 // end of the last character that may be either
 	for i < len(s) {
-		upper, lower, size := caseAt(s, i)
+		upper, lower, size := caseAt(u, s, i)
 		if !upper {
 			if lower {
-				return lowers(s, i+size)
+				return lowers(u, s, i+size)
 			}
 			break
 		}
@@ -269,9 +281,9 @@ func lowerWord(s string, i int) int {
 	return last
 }
 
-func lowers(s string, i int) int {
+func lowers(u *unicodeData, s string, i int) int {
 	for i < len(s) {
-		_, lower, size := caseAt(s, i)
+		_, lower, size := caseAt(u, s, i)
 		if !lower {
 			break
 		}
@@ -282,10 +294,10 @@ func lowers(s string, i int) int {
 
 // upperWord returns the end of [upper]+ from byte i, where no small letter can
 // follow; 0 if there is no match.
-func upperWord(s string, i int) int {
+func upperWord(u *unicodeData, s string, i int) int {
 	from := i
 	for i < len(s) {
-		upper, _, size := caseAt(s, i)
+		upper, _, size := caseAt(u, s, i)
 		if !upper {
 			break
 		}

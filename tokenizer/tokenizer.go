@@ -102,8 +102,11 @@ func (t *Tokenizer) findSkipped() {
 
 func (t *Tokenizer) compilePipeline() {
 	s := &t.spec
-	if m, ok := s.Model.(*bpe); ok && m.takesBytes() {
-		_, t.bytes = lastPreTokenizer(s.PreTokenizer).(byteLevel)
+	if m, ok := s.Model.(*bpe); ok {
+		if m.takesBytes() {
+			_, t.bytes = lastPreTokenizer(s.PreTokenizer).(byteLevel)
+		}
+		m.speedUp(t.bytes)
 	}
 	t.keepsBad = t.bytes || t.hasByteLevel()
 	t.needsAlign = s.Normalizer != nil && usesOrigin(s.PreTokenizer)

@@ -1,6 +1,6 @@
 package tokenizer
 
-import "math/bits"
+import "slices"
 
 // byteTrie finds the tokens that a text begins with. Its edges lie in one
 // table with open addressing: quick to make, and a step is one look-up.
@@ -16,27 +16,35 @@ type trieEdge struct {
 }
 
 func newByteTrie(tokens int) *byteTrie {
-	return &byteTrie{edges: make([]trieEdge, 1<<bits.Len(uint(4*tokens+15))), ids: []int32{-1}}
+	return &byteTrie{edges: make([]trieEdge, 4*tokens+16), ids: []int32{-1}}
 }
 
 // maxTrieNodes is what fits into the key of an edge.
 const maxTrieNodes = 1 << 24
 
-func (t *byteTrie) slot(key uint32) uint32 {
-	mask := uint32(len(t.edges) - 1)
-	at := key * 0x9e3779b1
-	at = (at ^ at>>15) & mask
-	for t.edges[at].key != 0 && t.edges[at].key != key {
-		at = (at + 1) & mask
+// home returns the place of a key in a table of n entries, where it or its
+// neighbours are to be looked for.
+func home(key uint32, n int) int {
+	return int(uint64(key*0x9e3779b1) * uint64(n) >> 32)
+}
+
+func (t *byteTrie) slot(key uint32) *trieEdge {
+	edges := t.edges
+	for at := home(key, len(edges)); ; at++ {
+		if at == len(edges) {
+			at = 0
+		}
+		if e := &edges[at]; e.key == key || e.key == 0 {
+			return e
+		}
 	}
-	return at
 }
 
 func (t *byteTrie) next(node int32, b byte) int32 {
 	if node == 0 {
 		return t.root[b]
 	}
-	return t.edges[t.slot(uint32(node)<<8|uint32(b))].node
+	return t.slot(uint32(node)<<8 | uint32(b)).node
 }
 
 // add makes s a token with id.
@@ -59,29 +67,28 @@ func (t *byteTrie) grow(node int32, b byte) int32 {
 		t.root[b] = next
 		return next
 	}
-	if 2*len(t.ids) > len(t.edges) {
-		old := t.edges
-		t.edges = make([]trieEdge, 2*len(old))
-		for _, e := range old {
-			if e.key != 0 {
-				t.edges[t.slot(e.key)] = e
-			}
-		}
+	if 3*len(t.ids) > 2*len(t.edges) {
+		t.resize(2 * len(t.edges))
 	}
 	key := uint32(node)<<8 | uint32(b)
-	t.edges[t.slot(key)] = trieEdge{key, next}
+	*t.slot(key) = trieEdge{key, next}
 	return next
 }
 
-// find returns the token s, -1 if there is none.
-func (t *byteTrie) find(s string) int32 {
-	node := int32(0)
-	for i := range len(s) {
-		if node = t.next(node, s[i]); node == 0 {
-			return -1
+func (t *byteTrie) resize(n int) {
+	old := t.edges
+	t.edges = make([]trieEdge, n)
+	for _, e := range old {
+		if e.key != 0 {
+			*t.slot(e.key) = e
 		}
 	}
-	return t.ids[node]
+}
+
+// compact gives back the room that growing has left over.
+func (t *byteTrie) compact() {
+	t.resize(max(len(t.ids)*5/3, 16))
+	t.ids = slices.Clip(t.ids)
 }
 
 // longest returns the longest token that s begins with, and its length; -1 if
@@ -98,4 +105,32 @@ func (t *byteTrie) longest(s string) (id int32, n int) {
 		}
 	}
 	return id, n
+}
+
+// found is a token that a text begins with, and its length.
+type found struct{ id, n int32 }
+
+// all appends the tokens that s begins with, the shortest first.
+func (t *byteTrie) all(to []found, s string) []found {
+	node := int32(0)
+	for i := range len(s) {
+		if node = t.next(node, s[i]); node == 0 {
+			break
+		}
+		if t.ids[node] >= 0 {
+			to = append(to, found{t.ids[node], int32(i + 1)})
+		}
+	}
+	return to
+}
+
+// find returns the token s, -1 if there is none.
+func (t *byteTrie) find(s string) int32 {
+	node := int32(0)
+	for i := range len(s) {
+		if node = t.next(node, s[i]); node == 0 {
+			return -1
+		}
+	}
+	return t.ids[node]
 }

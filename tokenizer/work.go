@@ -3,6 +3,7 @@ package tokenizer
 import (
 	"sync"
 	"unicode/utf8"
+	"unsafe"
 )
 
 // work is one text on its way through the stages.
@@ -47,9 +48,10 @@ type cut struct {
 
 // modelState is what the models keep from piece to piece.
 type modelState struct {
-	bpe     bpeState
-	unigram unigramState
-	spm     spmState
+	bpe      bpeState
+	pairwise pairwiseState
+	unigram  unigramState
+	spm      spmState
 }
 
 func (w *work) start(text string, track bool) {
@@ -177,10 +179,11 @@ func appendCuts(to []piece, base int, cuts []cut, behavior string) []piece {
 
 // splitAll makes a piece of every match of scan, which has one everywhere.
 func (w *work) splitAll(scan scanner) {
+	u := loadUnicode()
 	w.eachText(func(p piece, to []piece) []piece {
 		s := w.text[p.start:p.end]
 		for at := 0; at < len(s); {
-			end := scan(s, at)
+			end := scan(u, s, at)
 			to = append(to, piece{p.start + at, p.start + end, -1})
 			at = end
 		}
@@ -203,26 +206,41 @@ func eachRune(is func(r rune) bool) func(s string, f func(start, end int)) {
 
 // rewrite passes every piece of text through f.
 func (w *work) rewrite(f func(n *normalized)) {
+	changed := false
+	all := make([]normalized, len(w.pieces))
+	for i, p := range w.pieces {
+		before := w.normalized(p)
+		all[i] = before
+		if p.added < 0 {
+			f(&all[i])
+		}
+		changed = changed || !sameString(all[i].s, before.s) || len(all[i].align) != len(before.align)
+	}
+	if !changed {
+		return
+	}
 	var text []byte
 	var align []span
 	next := w.spare[:0]
-	for _, p := range w.pieces {
-		n := w.normalized(p)
-		if p.added < 0 {
-			f(&n)
-		}
+	for i, p := range w.pieces {
+		n := &all[i]
 		if w.track {
 			align = append(align, n.spans()...)
 		}
 		p.start = len(text)
 		text = append(text, n.s...)
 		p.end = len(text)
-		if p.start < p.end || p.added >= 0 {
+		if p.start < p.end {
 			next = append(next, p)
 		}
 	}
 	w.pieces, w.spare = next, w.pieces
 	w.text, w.align = string(text), align
+}
+
+// sameString reports whether a and b are the same bytes in memory.
+func sameString(a, b string) bool {
+	return len(a) == len(b) && unsafe.StringData(a) == unsafe.StringData(b)
 }
 
 func (w *work) normalized(p piece) normalized {

@@ -1,0 +1,254 @@
+package tokenizer
+
+import (
+	"math"
+	"unicode/utf8"
+)
+
+// pairwise finds the tokens of a piece from left to right, in time linear in
+// its length. It rests on this: merging takes the lowest rank, then the
+// leftmost place, and so goes on inside a stretch as if the rest were not
+// there, until a merge crosses the stretch's border. Hence a sequence of
+// tokens is what merging gives if and only if each two neighbours are what
+// merging gives for the two of them alone ("valid"). The search takes the
+// longest token each time and goes back where no token is valid; since the
+// tokens up to a place are unique, no place is tried twice.
+//
+// (Found by the authors of the Rust crate bpe, github/rust-gems, who have ids
+// for ranks.)
+type pairwise struct {
+	merged *mergeTable
+	trie   *byteTrie // the tokens that merging can give
+	made   []made    // by id
+	// What becomes of a character that is no token: its bytes' tokens, or unk.
+	bytes   [256]int32
+	unk     int32 // -1: bytes
+	fuseUnk bool
+}
+
+// made is the last merge of a token when it is merged alone; rank -1: none.
+type made struct{ rank, left, right int32 }
+
+// newPairwise returns nil for models to which the reasoning does not apply:
+// where a merge comes before one that makes its part, where names depend on
+// the place, where unknown characters vanish.
+func newPairwise(m *bpe, asBytes bool) *pairwise {
+	p := &pairwise{merged: m.merged, bytes: m.bytes, unk: m.unk, fuseUnk: m.FuseUnk}
+	if m.ContinuingSubwordPrefix != "" || m.EndOfWordSuffix != "" || !m.ordered() {
+		return nil
+	}
+	base := m.baseTokens(asBytes)
+	if base == nil || !asBytes && !p.unknownsAreApart(m) {
+		return nil
+	}
+	p.made = make([]made, len(m.Vocab))
+	p.trie = newByteTrie(len(m.Merges))
+	known := make([]bool, len(m.Vocab))
+	for _, id := range base {
+		p.made[id].rank = -1
+		known[id] = true
+	}
+	for rank, mg := range m.Merges {
+		r, id := m.merged.get(mg.left, mg.right)
+		if r == int32(rank) && !known[id] && known[mg.left] && known[mg.right] && p.validBelow(mg.left, mg.right, r) {
+			known[id] = true
+			p.made[id] = made{r, mg.left, mg.right}
+		}
+	}
+	for id, ok := range known {
+		if ok {
+			p.trie.add(m.nameOf(int32(id), asBytes), int32(id))
+		}
+	}
+	if len(p.trie.ids) > maxTrieNodes {
+		return nil
+	}
+	p.trie.compact()
+	return p
+}
+
+// ordered reports whether every merge that makes a token comes before those
+// that use it.
+func (m *bpe) ordered() bool {
+	lastMade := make([]int32, len(m.Vocab))
+	for i := range lastMade {
+		lastMade[i] = -1
+	}
+	for rank, mg := range m.Merges {
+		_, id := m.merged.get(mg.left, mg.right)
+		lastMade[id] = int32(rank)
+	}
+	for rank, mg := range m.Merges {
+		if int32(rank) <= lastMade[mg.left] || int32(rank) <= lastMade[mg.right] {
+			return false
+		}
+	}
+	return true
+}
+
+// baseTokens returns the tokens that merging begins with; nil if a byte has
+// none.
+func (m *bpe) baseTokens(asBytes bool) []int32 {
+	if !asBytes {
+		var out []int32
+		for id, t := range m.Vocab {
+			if t != "" && utf8.RuneCountInString(t) == 1 {
+				out = append(out, int32(id))
+			}
+		}
+		return out
+	}
+	for _, id := range m.letters {
+		if id < 0 {
+			return nil
+		}
+	}
+	return m.letters[:]
+}
+
+// nameOf returns what a token covers of a piece.
+func (m *bpe) nameOf(id int32, asBytes bool) string {
+	if !asBytes {
+		return m.Vocab[id]
+	}
+	b, _ := bytesOf(m.Vocab[id])
+	return string(b)
+}
+
+// unknownsAreApart reports whether tokens for unknown characters never merge,
+// and whether all of them are bytes' tokens or all of them unk.
+func (p *pairwise) unknownsAreApart(m *bpe) bool {
+	special := map[int32]bool{m.unk: true}
+	whole := true
+	for _, id := range m.bytes {
+		whole = whole && id >= 0
+		special[id] = true
+	}
+	if m.ByteFallback && whole {
+		p.unk = -1
+	} else if m.ByteFallback || m.unk < 0 {
+		return false
+	}
+	for _, mg := range m.Merges {
+		if special[mg.left] || special[mg.right] {
+			return false
+		}
+	}
+	return true
+}
+
+// valid reports whether merging the text of a and b gives a and b.
+func (p *pairwise) valid(a, b int32) bool { return p.validBelow(a, b, math.MaxInt32) }
+
+// validBelow goes back through the merges that made a and b, the last first,
+// and looks for a merge across the border that would have come before the one
+// undone. Ranks from limit on do not count.
+func (p *pairwise) validBelow(a, b, limit int32) bool {
+	for {
+		if r, _ := p.merged.get(a, b); r >= 0 && r < limit {
+			return false
+		}
+		ma, mb := &p.made[a], &p.made[b]
+		switch {
+		case ma.rank > mb.rank:
+			limit, a = ma.rank, ma.right
+		case mb.rank >= 0: // of equal ranks the left place is first, so b came last
+			limit, b = mb.rank+1, mb.left
+		default:
+			return true
+		}
+	}
+}
+
+// pairwiseState is what the search keeps: the tokens so far and where they
+// end, and the places from which it has come back.
+type pairwiseState struct {
+	ids   []int32
+	ends  []int32
+	dead  []uint64
+	tries []found // tokens that the text goes on with here, still to be tried
+}
+
+func (st *pairwiseState) isDead(at int) bool { return st.dead[at>>6]>>(at&63)&1 != 0 }
+
+// encode puts the tokens of s into st.
+func (p *pairwise) encode(st *pairwiseState, s string) {
+	st.ids, st.ends = st.ids[:0], st.ends[:0]
+	words := len(s)>>6 + 1
+	if cap(st.dead) < words {
+		st.dead = make([]uint64, words, 2*words)
+	}
+	st.dead = st.dead[:words]
+	clear(st.dead)
+	start := 0 // where tokens may begin: what lies before is settled
+	at, last := 0, int32(-1)
+	st.tries = p.trie.all(st.tries[:0], s)
+	for at < len(s) {
+		switch f, ok := p.pick(st, at, last); {
+		case ok:
+			at += int(f.n)
+			last = f.id
+			st.ids, st.ends = append(st.ids, f.id), append(st.ends, int32(at))
+			st.tries = p.trie.all(st.tries[:0], s[at:])
+		case len(st.ids) > start && p.isKnown(s, at): // back to the token before
+			st.dead[at>>6] |= 1 << (at & 63)
+			at, last = p.back(st, start, s)
+		default:
+			at = p.unknown(st, s, at)
+			start, last = len(st.ids), -1
+			st.tries = p.trie.all(st.tries[:0], s[at:])
+		}
+	}
+}
+
+// pick takes the longest token left to try at byte at that is valid after
+// last.
+func (p *pairwise) pick(st *pairwiseState, at int, last int32) (found, bool) {
+	for n := len(st.tries); n > 0; n-- {
+		f := st.tries[n-1]
+		if !st.isDead(at+int(f.n)) && (last < 0 || p.valid(last, f.id)) {
+			return f, true
+		}
+	}
+	return found{}, false
+}
+
+// back takes the last token away, to try shorter ones in its place.
+func (p *pairwise) back(st *pairwiseState, start int, s string) (at int, last int32) {
+	top := len(st.ids) - 1
+	end := int(st.ends[top])
+	last = -1
+	if top > 0 {
+		at = int(st.ends[top-1])
+	}
+	if top > start {
+		last = st.ids[top-1]
+	}
+	st.ids, st.ends = st.ids[:top], st.ends[:top]
+	st.tries = p.trie.all(st.tries[:0], s[at:end-1])
+	return at, last
+}
+
+// isKnown reports whether the character at byte at has a token.
+func (p *pairwise) isKnown(s string, at int) bool {
+	id, _ := p.trie.longest(s[at:])
+	return id >= 0
+}
+
+// unknown puts the tokens for a character without one into st, and returns
+// where it ends.
+func (p *pairwise) unknown(st *pairwiseState, s string, at int) int {
+	_, size := decodeRune(s[at:])
+	if p.unk < 0 {
+		for i := range size {
+			st.ids, st.ends = append(st.ids, p.bytes[s[at+i]]), append(st.ends, int32(at+i+1))
+		}
+		return at + size
+	}
+	if top := len(st.ids) - 1; p.fuseUnk && top >= 0 && st.ids[top] == p.unk && int(st.ends[top]) == at {
+		st.ends[top] = int32(at + size)
+		return at + size
+	}
+	st.ids, st.ends = append(st.ids, p.unk), append(st.ends, int32(at+size))
+	return at + size
+}

@@ -1,0 +1,99 @@
+package tokenizer
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+)
+
+// randomBPE makes a model over a small alphabet. Its merges are those that a
+// trainer could find, or any.
+func randomBPE(rng *rand.Rand, wild bool) *bpe {
+	m := &bpe{Vocab: vocab{"a", "b", "c", "é", "中", "<unk>"}, UnkToken: "<unk>", FuseUnk: rng.IntN(2) == 0}
+	ids := map[string]int32{}
+	for i, t := range m.Vocab {
+		ids[t] = int32(i)
+	}
+	parts := []int32{0, 1, 2, 3, 4}
+	for range rng.IntN(40) {
+		mg := merge{parts[rng.IntN(len(parts))], parts[rng.IntN(len(parts))]}
+		name := m.Vocab[mg.left] + m.Vocab[mg.right]
+		if len(name) > 20 {
+			continue
+		}
+		if _, ok := ids[name]; !ok {
+			ids[name] = int32(len(m.Vocab))
+			m.Vocab = append(m.Vocab, name)
+			parts = append(parts, ids[name])
+		} else if !wild {
+			continue
+		}
+		m.Merges = append(m.Merges, mg)
+	}
+	if wild {
+		rng.Shuffle(len(m.Merges), func(i, j int) { m.Merges[i], m.Merges[j] = m.Merges[j], m.Merges[i] })
+	}
+	return m
+}
+
+func randomText(rng *rand.Rand, n int) string {
+	var b strings.Builder
+	for range n {
+		b.WriteString([]string{"a", "a", "a", "b", "b", "c", "é", "中", "x"}[rng.IntN(9)])
+	}
+	return b.String()
+}
+
+// byDefinition merges s as mergeAll does.
+func byDefinition(m *bpe, s string, asBytes bool) string {
+	var st bpeState
+	m.symbolsOf(&st, s, asBytes)
+	m.mergeAll(&st)
+	var out strings.Builder
+	for i := int32(0); i >= 0 && len(st.symbols) > 0; i = st.symbols[i].next {
+		fmt.Fprintf(&out, "%d:%d ", st.symbols[i].id, st.symbols[i].size)
+	}
+	return out.String()
+}
+
+func byPairs(m *bpe, st *pairwiseState, s string) string {
+	m.fast.encode(st, s)
+	var out strings.Builder
+	at := int32(0)
+	for i, id := range st.ids {
+		fmt.Fprintf(&out, "%d:%d ", id, st.ends[i]-at)
+		at = st.ends[i]
+	}
+	return out.String()
+}
+
+func TestPairwiseEqualsMerging(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	fast := 0
+	var st pairwiseState
+	for range 3000 {
+		m := randomBPE(rng, rng.IntN(3) == 0)
+		x, err := newVocabIndex(m.Vocab, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := m.prepare(x); err != nil {
+			t.Fatal(err)
+		}
+		m.speedUp(false)
+		if m.fast == nil {
+			continue
+		}
+		fast++
+		for range 20 {
+			s := randomText(rng, rng.IntN(100))
+			if got, want := byPairs(m, &st, s), byDefinition(m, s, false); got != want {
+				t.Fatalf("%q with merges %v of %q:\ngot  %s\nwant %s", s, m.Merges, m.Vocab, got, want)
+			}
+		}
+	}
+	if fast < 1000 {
+		t.Errorf("only %d models were fast", fast)
+	}
+}
