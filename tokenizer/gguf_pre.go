@@ -79,3 +79,10 @@ func preTypeOf(regexes []string, ignoreMerges bool) (string, bool) {
 	}
 	return "", false
 }
+
+// sameSplits are other spellings, in tokenizer.json files, of what is in
+// preTypes.
+var sameSplits = map[string]string{
+	` ?[^(\s|[.,!?…。，、।۔،])]+`: bloomWords,
+	`'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]++[\r\n]*|\s*[\r\n]|\s+(?!\S)|\s+`: cl100kRegex,
+}
