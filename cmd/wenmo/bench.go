@@ -41,7 +41,7 @@ func benchCommand() *cobra.Command {
 		ctx, stop := interruptible(cmd)
 		defer stop()
 		opt.Path, opt.Open = m.name, m.options
-		line := progress.New(cmd.ErrOrStderr(), say("progress.bench"), progress.Items, false)
+		line := progressLine(cmd, say("progress.bench"), progress.Items)
 		result, err := bench.Model(ctx, opt, func(done, total int) { line.Set(int64(done), int64(total)) })
 		line.End()
 		if err != nil {

@@ -63,7 +63,7 @@ func perplexityCommand() *cobra.Command {
 }
 
 func perplexity(ctx context.Context, cmd *cobra.Command, m *wenmo.Model, text string, window, stride int) (wenmo.PerplexityResult, error) {
-	line := progress.New(cmd.ErrOrStderr(), say("progress.perplexity"), progress.Items, false)
+	line := progressLine(cmd, say("progress.perplexity"), progress.Items)
 	defer line.End()
 	return m.Perplexity(ctx, text, window, stride, func(done, total int) { line.Set(int64(done), int64(total)) })
 }

@@ -18,7 +18,7 @@ func written(cmd *cobra.Command, key, dst string, work func(ctx context.Context,
 	ctx, stop := interruptible(cmd)
 	defer stop()
 	_, before := os.Stat(dst)
-	line := progress.New(cmd.ErrOrStderr(), say("progress."+key, dst), progress.Bytes, false)
+	line := progressLine(cmd, say("progress."+key, dst), progress.Bytes)
 	err := work(ctx, line.Set)
 	line.End()
 	if err == nil {

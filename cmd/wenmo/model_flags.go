@@ -50,7 +50,7 @@ func (m *modelFlags) named() error {
 
 // open opens the model that the flags name.
 func (m *modelFlags) open(ctx context.Context, cmd *cobra.Command) (*wenmo.Model, error) {
-	line := progress.New(cmd.ErrOrStderr(), say("progress.pull", m.name), progress.Bytes, false)
+	line := progressLine(cmd, say("progress.pull", m.name), progress.Bytes)
 	m.options.Progress = pullProgress(line)
 	model, err := wenmo.Open(ctx, m.name, m.options)
 	line.End()

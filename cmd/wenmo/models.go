@@ -17,7 +17,7 @@ func pullCommand() *cobra.Command {
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		ctx, stop := interruptible(cmd)
 		defer stop()
-		line := progress.New(cmd.ErrOrStderr(), say("progress.pull", args[0]), progress.Bytes, false)
+		line := progressLine(cmd, say("progress.pull", args[0]), progress.Bytes)
 		path, err := wenmo.Pull(ctx, args[0], pullProgress(line))
 		line.End()
 		if err != nil {

@@ -15,6 +15,8 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 	"golang.org/x/text/width"
+
+	"wenmo/internal/progress"
 )
 
 // emit prints a text and a line end.
@@ -33,6 +35,11 @@ func emitJSON(cmd *cobra.Command, v any) error {
 // note prints a line for people on standard error.
 func note(cmd *cobra.Command, key string, args ...any) {
 	fmt.Fprintln(cmd.ErrOrStderr(), say(key, args...))
+}
+
+// progressLine shows how far a work is on standard error.
+func progressLine(cmd *cobra.Command, label string, unit progress.Unit) *progress.Line {
+	return progress.New(cmd.ErrOrStderr(), label, unit, false)
 }
 
 // closedPipe reports whether a write failed because nobody reads on, as after

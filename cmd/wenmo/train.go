@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -69,7 +68,7 @@ func (t *training) run(ctx context.Context, cmd *cobra.Command) error {
 		size += info.Size()
 		sources[i] = f
 	}
-	show := &trainProgress{w: cmd.ErrOrStderr(), size: size}
+	show := &trainProgress{cmd: cmd, size: size}
 	t.options.Progress = show.set
 	start := time.Now()
 	tok, err := tokenizer.TrainBPE(ctx, nil, t.options, sources...)
@@ -97,7 +96,7 @@ func (t *training) run(ctx context.Context, cmd *cobra.Command) error {
 
 // trainProgress shows each stage of training on a line of its own.
 type trainProgress struct {
-	w       io.Writer
+	cmd     *cobra.Command
 	size    int64 // bytes of all files
 	stage   string
 	line    *progress.Line
@@ -111,7 +110,7 @@ func (p *trainProgress) set(now tokenizer.TrainProgress) {
 		if now.Stage == "count" {
 			unit = progress.Bytes
 		}
-		p.stage, p.line = now.Stage, progress.New(p.w, say("progress.train_"+now.Stage, strings.ToUpper("bpe")), unit, false)
+		p.stage, p.line = now.Stage, progressLine(p.cmd, say("progress.train_"+now.Stage), unit)
 	}
 	total := now.Total
 	if now.Stage == "count" {
