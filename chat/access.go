@@ -205,7 +205,7 @@ func (ip *interp) subscript(obj, key Value) (Value, error) {
 		if c == "" {
 			return missing, nil
 		}
-		return like(obj, c), ip.work(len(s))
+		return like(obj, c), ip.work(4 * len(s))
 	}
 	if r, ok := obj.(*rangeValue); ok {
 		if i < 0 {
@@ -230,12 +230,13 @@ func runeAt(s string, i int64) string {
 	if n == int64(len(s)) {
 		return s[i : i+1]
 	}
-	for ; i > 0; i-- {
-		_, size := utf8.DecodeRuneInString(s)
-		s = s[size:]
+	for at, r := range s {
+		if i == 0 {
+			return s[at : at+max(1, utf8.RuneLen(r))]
+		}
+		i--
 	}
-	_, size := utf8.DecodeRuneInString(s)
-	return s[:size]
+	return ""
 }
 
 // slice is x[start:stop:step].

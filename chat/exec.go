@@ -58,22 +58,6 @@ func (ip *interp) stmt(n node, a *activation) (control, error) {
 	return goOn, nil
 }
 
-func lineOf(n node) int {
-	switch n := n.(type) {
-	case *outputStmt:
-		if len(n.lines) > 0 {
-			return n.lines[0]
-		}
-	case *ifStmt:
-		return n.line
-	case *forStmt:
-		return n.line
-	case *setStmt:
-		return n.line
-	}
-	return 0
-}
-
 func (ip *interp) enterScope(sc scope, a *activation) {
 	for _, l := range sc {
 		switch l.kind {

@@ -46,7 +46,8 @@ type lexer struct {
 
 func lex(source string) ([]token, error) {
 	if !utf8.ValidString(source) {
-		return nil, errorf(Syntax, "the template is not valid UTF-8")
+		valid, _, _ := strings.Cut(strings.ToValidUTF8(source, "\xff"), "\xff")
+		return nil, at(errorf(Syntax, "the template is not valid UTF-8"), 1+strings.Count(valid, "\n"))
 	}
 	if strings.Contains(source, "\r") {
 		source = strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(source)

@@ -60,13 +60,15 @@ func (m *Message) Dict() *Dict {
 	}
 	change(d, "role", m.Role, was.Role)
 	switch {
-	case m.Parts != nil && !slices.Equal(m.Parts, was.Parts):
+	case m.Parts != nil && (was.Parts == nil || !slices.Equal(m.Parts, was.Parts)):
 		d.Set("content", dictList(m.Parts))
 	case m.Parts == nil && (m.Content != was.Content || was.Parts != nil || m.given == nil):
 		d.Set("content", m.Content)
 	}
 	change(d, "reasoning_content", m.ReasoningContent, was.ReasoningContent)
-	if !slices.Equal(m.ToolCalls, was.ToolCalls) {
+	if len(m.ToolCalls) == 0 && len(was.ToolCalls) > 0 {
+		d.Delete("tool_calls")
+	} else if !slices.Equal(m.ToolCalls, was.ToolCalls) {
 		calls := &List{}
 		for i := range m.ToolCalls {
 			calls.Items = append(calls.Items, m.ToolCalls[i].Dict())

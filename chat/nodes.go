@@ -337,22 +337,42 @@ func optional(nodes ...node) []node {
 // checkDepth fails for a tree too deep to be walked by recursion.
 func checkDepth(body []node) error {
 	type item struct {
-		n     node
-		depth int
+		n           node
+		depth, line int
 	}
 	var stack []item
 	for _, n := range body {
-		stack = append(stack, item{n, 1})
+		stack = append(stack, item{n, 1, 0})
 	}
 	for len(stack) > 0 {
 		it := stack[len(stack)-1]
 		stack = stack[:len(stack)-1]
+		if line := lineOf(it.n); line > 0 {
+			it.line = line
+		}
 		if it.depth > maxTreeDepth {
-			return errorf(Syntax, "the template is nested more than %d deep", maxTreeDepth)
+			return at(errorf(Syntax, "nested more than %d deep", maxTreeDepth), it.line)
 		}
 		for _, c := range children(it.n) {
-			stack = append(stack, item{c, it.depth + 1})
+			stack = append(stack, item{c, it.depth + 1, it.line})
 		}
 	}
 	return nil
+}
+
+// lineOf returns the line of a statement, or 0.
+func lineOf(n node) int {
+	switch n := n.(type) {
+	case *outputStmt:
+		if len(n.lines) > 0 {
+			return n.lines[0]
+		}
+	case *ifStmt:
+		return n.line
+	case *forStmt:
+		return n.line
+	case *setStmt:
+		return n.line
+	}
+	return 0
 }

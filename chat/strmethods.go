@@ -236,7 +236,7 @@ func (ip *interp) replace(s, old, new string, count int64) (string, error) {
 	if grow > 0 && n > ip.limits.memory/grow {
 		return "", ip.room(-1)
 	}
-	if err := ip.work(len(s)); err != nil {
+	if err := ip.work(len(s) + 16*int(n)); err != nil {
 		return "", err
 	}
 	return strings.Replace(s, old, new, int(n)), ip.room(len(s) + int(max(grow*n, 0)))

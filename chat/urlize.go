@@ -55,7 +55,7 @@ func filterURLize(c *call) (Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := c.ip.work(64 * len(m)); err != nil {
+	if err := c.ip.work(512 * len(m)); err != nil {
 		return nil, err
 	}
 	var b strings.Builder

@@ -15,7 +15,7 @@ func filterWordWrap(c *call) (Value, error) {
 		return nil, typeErrorf("invalid width %d (must be > 0)", width)
 	}
 	w := &wrapper{width: int(min(width, 1<<30)), breakLong: c.bool(2, true), hyphens: c.bool(4, true)}
-	if err := c.ip.work(64 * len(s)); err != nil || c.err != nil {
+	if err := c.ip.work(512 * len(s)); err != nil || c.err != nil {
 		return nil, err
 	}
 	var paragraphs []string
