@@ -116,7 +116,7 @@ func TestTranslatedTree(t *testing.T) {
 			t.Errorf("%s has no example", cmd.CommandPath())
 		}
 		cmd.Flags().VisitAll(func(f *pflag.Flag) {
-			if !hasHan(f.Usage) && f.Name != "size" {
+			if !hasHan(f.Usage) && f.Name != "size" && !f.Hidden {
 				t.Errorf("%s --%s: %q is not Chinese", cmd.CommandPath(), f.Name, f.Usage)
 			}
 			if len(f.Annotations[groupKey]) != 1 || !slices.Contains(flagGroups, f.Annotations[groupKey][0]) {

@@ -22,7 +22,6 @@ type run struct {
 
 	cmd      *cobra.Command
 	model    *wenmo.Model
-	engine   *wenmo.Engine
 	request  wenmo.Request
 	chatting bool
 }
@@ -44,6 +43,10 @@ func runCommand() *cobra.Command {
 		f.BoolVar(&r.verbose, "verbose", false, say("flag.verbose"))
 	})
 	paramFlags(cmd, &r.params)
+	addFlag(cmd, "generation", func(f *pflag.FlagSet) {
+		f.Bool("use-cache", true, "") // a key of transformers that changes no number
+		f.Lookup("use-cache").Hidden = true
+	})
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		r.cmd = cmd
 		return r.run(args)
@@ -73,18 +76,12 @@ func (r *run) run(args []string) error {
 	if err := r.prepare(); err != nil {
 		return err
 	}
-	if r.engine, err = wenmo.NewEngine(r.model, wenmo.EngineOptions{}); err != nil {
-		return err
-	}
-	defer r.engine.Close()
 	if r.verbose {
 		r.describeRequest(clock)
 	}
-	p := &r.request.Params
-	switch {
-	case r.json || p.NumBeams > 1 || p.NumReturnSequences > 1:
+	if p := &r.request.Params; r.json || p.NumBeams > 1 || p.NumReturnSequences > 1 {
 		err = r.collect(ctx, clock)
-	default:
+	} else {
 		err = r.stream(ctx, clock)
 	}
 	if err == nil || ctx.Err() != nil {
@@ -136,7 +133,12 @@ func (r *run) stream(ctx context.Context, clock *stopwatch) error {
 		return err
 	}
 	comma := r.echo
-	for ev, err := range r.engine.Submit(ctx, r.request) {
+	engine, err := wenmo.NewEngine(r.model, wenmo.EngineOptions{})
+	if err != nil {
+		return err
+	}
+	defer engine.Close()
+	for ev, err := range engine.Submit(ctx, r.request) {
 		if err != nil {
 			if begun {
 				write("\n")
@@ -242,6 +244,11 @@ func (r *run) beams(ctx context.Context, clock *stopwatch) ([]sequence, error) {
 
 // samples computes num_return_sequences sequences side by side.
 func (r *run) samples(ctx context.Context, clock *stopwatch) ([]sequence, error) {
+	engine, err := wenmo.NewEngine(r.model, wenmo.EngineOptions{})
+	if err != nil {
+		return nil, err
+	}
+	defer engine.Close()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	out := make([]sequence, r.request.Params.NumReturnSequences)
@@ -251,7 +258,7 @@ func (r *run) samples(ctx context.Context, clock *stopwatch) ([]sequence, error)
 		request.Sample = i
 		wait.Go(func() {
 			var err error
-			if out[i], err = r.sample(ctx, request, clock); err != nil {
+			if out[i], err = r.sample(ctx, engine, request, clock); err != nil {
 				cancel(err)
 			}
 		})
@@ -260,10 +267,10 @@ func (r *run) samples(ctx context.Context, clock *stopwatch) ([]sequence, error)
 	return out, context.Cause(ctx)
 }
 
-func (r *run) sample(ctx context.Context, request wenmo.Request, clock *stopwatch) (sequence, error) {
+func (r *run) sample(ctx context.Context, engine *wenmo.Engine, request wenmo.Request, clock *stopwatch) (sequence, error) {
 	s := sequence{IDs: []int32{}}
 	var text strings.Builder
-	for ev, err := range r.engine.Submit(ctx, request) {
+	for ev, err := range engine.Submit(ctx, request) {
 		if err != nil {
 			return s, err
 		}
