@@ -218,12 +218,21 @@ func Create(ctx context.Context, dir string, opt CreateOptions) error {
 	if err := writeJSON(filepath.Join(dir, "config.json"), config); err != nil {
 		return err
 	}
-	generation := map[string]any{"eos_token_id": config["eos_token_id"]}
+	generation := map[string]any{}
+	if eos := config["eos_token_id"]; eos != nil {
+		generation["eos_token_id"] = eos
+	}
+	if padding := tok.Padding(); len(padding) <= maxSuppressed {
+		generation["suppress_tokens"] = padding // they stand for no text
+	}
 	if err := writeJSON(filepath.Join(dir, "generation_config.json"), generation); err != nil {
 		return err
 	}
 	return writeRandom(ctx, filepath.Join(dir, "model.safetensors"), s.tensors(s.config), dtype, opt)
 }
+
+// maxSuppressed is how many padding tokens a generation_config.json may name.
+const maxSuppressed = 4096
 
 func mapsClone(m map[string]any) map[string]any {
 	out := make(map[string]any, len(m)+1)

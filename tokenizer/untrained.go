@@ -1,9 +1,23 @@
 package tokenizer
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // EndOfText is the special token of ByteLevel, id 0.
 const EndOfText = "<|endoftext|>"
+
+// Padding returns the ids of tokens that only fill the vocabulary up.
+func (t *Tokenizer) Padding() []int32 {
+	var ids []int32
+	for id := range int32(t.VocabSize()) {
+		if s, ok := t.Token(id); ok && strings.HasPrefix(s, "<extra_") {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
 
 // ByteLevel returns a tokenizer of size tokens that knows bytes alone: EndOfText,
 // the 256 bytes, and <extra_0>, <extra_1>, … for the rest. It is what a new,
