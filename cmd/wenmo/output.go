@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -25,11 +26,17 @@ func emit(cmd *cobra.Command, text string) error {
 	return err
 }
 
-// emitJSON prints a value as one line of JSON.
+// emitJSON prints a value as one line of JSON, in every reading of "line".
 func emitJSON(cmd *cobra.Command, v any) error {
-	e := json.NewEncoder(cmd.OutOrStdout())
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
-	return e.Encode(v)
+	if err := e.Encode(v); err != nil {
+		return err
+	}
+	// U+0085 is a line end for some; json escapes all the others itself.
+	_, err := cmd.OutOrStdout().Write(bytes.ReplaceAll(b.Bytes(), []byte("\u0085"), []byte(`\u0085`)))
+	return err
 }
 
 // note prints a line for people on standard error.
