@@ -66,14 +66,8 @@ func headwiseQKV(l *Loader, name string, heads, dim, in int, bias bool) nn.Linea
 		return (head*3+part)*dim + i
 	}
 	lin := nn.Linear{Weights: []*tensor.Weight{l.Weight(name+".weight", 3*n, in, Layout{Row: stored})}}
-	if !bias {
-		return lin
-	}
-	if b := l.Vector(name+".bias", 3*n); b != nil {
-		lin.Bias = tensor.FromSlice(make([]float32, 3*n), 1, 3*n)
-		for out := range lin.Bias.Data {
-			lin.Bias.Data[out] = b.Data[stored(out)]
-		}
+	if bias {
+		lin.Bias = l.PermutedVector(name+".bias", 3*n, stored)
 	}
 	return lin
 }

@@ -44,6 +44,9 @@ type Loader struct {
 	bytes  int
 	bf16   bool // some weight is in bfloat16
 	err    error
+
+	train  bool // everything has gradients, and is listed
+	params []*nn.Param
 }
 
 // NewLoader returns a loader of file's tensors. Packing runs on pool.
@@ -112,18 +115,65 @@ func (l *Loader) take(name string, shapes ...[]int) (checkpoint.Tensor, bool) {
 
 // Vector returns a tensor [n], widened, as [1, n].
 func (l *Loader) Vector(name string, n int) *tensor.Tensor {
+	return l.PermutedVector(name, n, nil)
+}
+
+// PermutedVector is Vector with element i stored at row(i).
+func (l *Loader) PermutedVector(name string, n int, row func(i int) int) *tensor.Tensor {
+	v := l.newVector(n)
+	if !l.vector(name, v, 0, n, row) {
+		return nil
+	}
+	return v
+}
+
+// Vectors returns several vectors one after the other, as [1, Σn]: the biases
+// of projections that share an input.
+func (l *Loader) Vectors(names []string, sizes []int) *tensor.Tensor {
+	n := 0
+	for _, size := range sizes {
+		n += size
+	}
+	v, at := l.newVector(n), 0
+	for i, name := range names {
+		l.vector(name, v, at, sizes[i], nil)
+		at += sizes[i]
+	}
+	return v
+}
+
+func (l *Loader) newVector(n int) *tensor.Tensor {
+	v := tensor.FromSlice(make([]float32, n), 1, n)
+	if l.train {
+		v.Grad = make([]float32, n)
+	}
+	return v
+}
+
+// vector reads a tensor [n] to the elements of v from at on.
+func (l *Loader) vector(name string, v *tensor.Tensor, at, n int, row func(i int) int) bool {
 	t, ok := l.take(name, []int{n})
 	if !ok {
-		return nil
+		return false
 	}
-	data := make([]float32, n)
-	if err := t.Float32(data); err != nil {
+	stored := make([]float32, n)
+	if err := t.Float32(stored); err != nil {
 		l.fail(err)
-		return nil
+		return false
 	}
-	l.finite(name, data)
+	l.finite(name, stored)
 	l.plan.tensor(t.As(checkpoint.F32))
-	return tensor.FromSlice(data, 1, n)
+	dst := v.Data[at : at+n]
+	copy(dst, stored)
+	if row != nil {
+		for i := range dst {
+			dst[i] = stored[row(i)]
+		}
+	}
+	if l.train {
+		l.params = append(l.params, &nn.Param{Name: name, Shape: []int{n}, Value: dst, Grad: v.Grad[at : at+n], Row: row})
+	}
+	return true
 }
 
 func (l *Loader) finite(name string, data []float32) {
@@ -135,18 +185,6 @@ func (l *Loader) finite(name string, data []float32) {
 // Router returns the projection that chooses a mixture's experts.
 func (l *Loader) Router(name string, experts, in int) nn.Linear {
 	return nn.Linear{Weights: []*tensor.Weight{l.Weight(name+".weight", experts, in, Layout{Exact: true})}}
-}
-
-// Vectors returns several vectors one after the other, as [1, Σn]: the biases
-// of projections that share an input.
-func (l *Loader) Vectors(names []string, sizes []int) *tensor.Tensor {
-	var data []float32
-	for i, name := range names {
-		if v := l.Vector(name, sizes[i]); v != nil {
-			data = append(data, v.Data...)
-		}
-	}
-	return tensor.FromSlice(data, 1, len(data))
 }
 
 // Linear returns the projections of names (without ".weight"), out outputs
@@ -192,6 +230,9 @@ func (l *Loader) Weight(name string, out, in int, layout Layout) *tensor.Weight 
 	l.memory = append(l.memory, p.memory)
 	l.bytes += p.w.Bytes()
 	l.bf16 = l.bf16 || p.w.DType == tensor.BF16
+	if l.train {
+		l.trainWeight(p)
+	}
 	return p.w
 }
 
@@ -217,13 +258,20 @@ func (l *Loader) Table(name string, rows, cols int) *tensor.Table {
 		return nil
 	}
 	l.plan.tensor(t.As(t.DType))
-	return &tensor.Table{Name: name, Rows: rows, Cols: cols, Row: t.Row}
+	table := &tensor.Table{Name: name, Rows: rows, Cols: cols, Row: t.Row}
+	if l.train {
+		l.trainTable(table, t)
+	}
+	return table
 }
 
 // WeightTable returns a lookup of a packed weight's rows: a tied embedding.
 func WeightTable(w *tensor.Weight) *tensor.Table {
 	if w == nil {
 		return nil
+	}
+	if w.Value != nil {
+		return &tensor.Table{Name: w.Name, Rows: w.Out, Cols: w.In, Row: rowsOf(w.Value, w.In), Tied: w}
 	}
 	return &tensor.Table{Name: w.Name, Rows: w.Out, Cols: w.In, Row: func(dst []float32, i int) error {
 		w.Row(dst, i)

@@ -33,6 +33,9 @@ type Model struct {
 	// shorter one still holds: while the set is the same. nil: always.
 	FrequencySet func(length int) int
 
+	// Params are what LoadTrainable made trainable, by name; else nil.
+	Params []*nn.Param
+
 	body   Body
 	memory [][]byte // of packed weights
 }
@@ -74,7 +77,10 @@ func (m *Model) Pooled(g *tensor.Graph, b *nn.Batch, hidden *tensor.Tensor) *ten
 
 // Load builds the model that a config describes from the weights of file.
 func Load(c *Config, file *checkpoint.File, dtype DType, pool *kernel.Pool) (*Model, error) {
-	l := NewLoader(file, dtype, pool)
+	return NewLoader(file, dtype, pool).load(c)
+}
+
+func (l *Loader) load(c *Config) (*Model, error) {
 	m, err := l.model(c)
 	if err != nil {
 		return nil, errors.Join(err, free(l.memory))
@@ -121,6 +127,8 @@ func (l *Loader) model(c *Config) (*Model, error) {
 	m.MaxLength = max(m.MaxLength, m.Context)
 	m.WeightBytes = l.Bytes()
 	m.memory = l.memory
+	m.Params = l.params
+	slices.SortFunc(m.Params, func(a, b *nn.Param) int { return strings.Compare(a.Name, b.Name) })
 	return m, nil
 }
 

@@ -308,9 +308,9 @@ var ops = []op{
 		return y
 	}},
 	{"bce", same(1), func(e *env) *tensor.Tensor { return e.g.BCE(e.in[0], targets(e.size)) }, func(s size, in []mat) mat {
-		y := zeros(1, 1)
+		y, all := zeros(1, 1), targets(s).Data
 		for i, x := range in[0].v {
-			t := float64(targets(s).Data[i])
+			t := float64(all[i])
 			y.v[0] -= (t*math.Log(sigmoid(x)) + (1-t)*math.Log(1-sigmoid(x))) / float64(len(in[0].v))
 		}
 		return y
