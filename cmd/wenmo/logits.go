@@ -59,13 +59,11 @@ func logitsCommand() *cobra.Command {
 // give it back.
 func logitsJSON(ctx context.Context, out io.Writer, m *wenmo.Model, ids []int32, all bool) error {
 	w := bufio.NewWriter(out)
-	w.WriteString(`{"logits":[`)
-	var buf []byte
+	buf := []byte(`{"logits":[`)
 	err := m.Logits(ctx, ids, nil, func(pos int, row []float32) error {
 		if !all && pos < len(ids)-1 {
 			return nil
 		}
-		buf = buf[:0]
 		if all && pos > 0 {
 			buf = append(buf, ',')
 		}
@@ -80,12 +78,15 @@ func logitsJSON(ctx context.Context, out io.Writer, m *wenmo.Model, ids []int32,
 			buf = strconv.AppendFloat(buf, float64(x), 'g', -1, 32)
 		}
 		_, err := w.Write(append(buf, ']'))
+		buf = buf[:0]
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	w.WriteString("]}\n")
+	if _, err := w.WriteString("]}\n"); err != nil {
+		return err
+	}
 	return w.Flush()
 }
 

@@ -141,7 +141,7 @@ func (r *run) stream(ctx context.Context, clock *stopwatch) error {
 	for ev, err := range engine.Submit(ctx, r.request) {
 		if err != nil {
 			if begun {
-				write("\n")
+				_ = write("\n") // err is the one to tell
 			}
 			return err
 		}
