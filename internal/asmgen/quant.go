@@ -75,6 +75,10 @@ const (
 	superUnits = 8
 )
 
+// quantAhead is how far ahead weights are fetched. A unit is much work even for
+// one row, and a single stream is too little for the processor's own look-ahead.
+const quantAhead = 4096
+
 // Registers of the quantised kernels.
 var (
 	quantArg    = AX

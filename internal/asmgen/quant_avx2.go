@@ -285,6 +285,9 @@ func (k *quantKernel) nextQuads(rows, wRows int) {
 	if rows > 3 {
 		k.Op("ADDQ", Imm(8), quantX[1])
 	}
+	for i := range wRows {
+		k.Op("PREFETCHT0", At(quantW, i*panelRow+quantAhead))
+	}
 	k.Op("ADDQ", Imm(panelRow*wRows), quantW)
 }
 

@@ -212,6 +212,7 @@ func (b quantWide) begin() {
 func (b quantWide) dotBytes() {
 	for quad := range 8 {
 		for p := range b.panels {
+			b.Op("PREFETCHT0", b.w(p, quad*panelRow+quantAhead))
 			b.Op("VMOVDQU32", b.w(p, quad*panelRow), b.temp(p))
 		}
 		for r := range b.rows {
@@ -236,6 +237,8 @@ func (b quantWide) dotNibbles() {
 			b.Op("VMOVDQU32", b.w(p, quad/2*panelRow), w)
 			if quad%2 == 1 {
 				b.Op("VPSRLW", Imm(4), w, w)
+			} else {
+				b.Op("PREFETCHT0", b.w(p, quad/2*panelRow+quantAhead))
 			}
 			b.Op("VPANDD", mask, w, w)
 		}
