@@ -16,7 +16,13 @@ import (
 
 // ConvertOptions say what Convert writes.
 type ConvertOptions struct {
-	DType    string // "auto" (as stored; what a directory cannot hold becomes f32), "f32", "f16", "bf16"; for .gguf also "q8_0", "q4_0", "q4_k_m"
+	DType string // "auto" (as stored; what a directory cannot hold becomes f32), "f32", "f16", "bf16"; for .gguf also "q8_0", "q4_0", "q4_k_m"
+
+	// Packed writes a .gguf file that only wenmo reads, whose weights lie as
+	// products take them: it is opened at once, and several processes share its
+	// memory. DType is one of Options.DType. A packed file cannot be converted.
+	Packed bool
+
 	Progress func(done, total int64)
 }
 
@@ -29,13 +35,19 @@ func Convert(ctx context.Context, src, dst string, opt ConvertOptions) error {
 		return err
 	}
 	s, err := openSource(path)
-	if s != nil && s.file != nil {
-		defer s.file.Close()
-	}
 	if err != nil {
 		return err
 	}
-	if strings.HasSuffix(dst, ".gguf") {
+	defer s.file.Close()
+	gguf := strings.HasSuffix(dst, ".gguf")
+	switch {
+	case s.file.Packed():
+		return fmt.Errorf("%s: a packed model cannot be converted; convert what it was made of", s.path)
+	case opt.Packed && !gguf:
+		return fmt.Errorf("%s: packed models are .gguf files", dst)
+	case opt.Packed:
+		return s.writePacked(ctx, dst, opt)
+	case gguf:
 		return s.writeGGUF(ctx, dst, opt)
 	}
 	return s.writeDir(ctx, dst, opt)
@@ -78,7 +90,7 @@ func (s *source) writeGGUF(ctx context.Context, dst string, opt ConvertOptions) 
 // none where the model has no tokenizer.
 func (s *source) tokenizerPairs() ([]checkpoint.KV, error) {
 	tok, config, err := s.tokenizer()
-	if errors.Is(err, os.ErrNotExist) || errors.Is(err, tokenizer.ErrNone) {
+	if noTokenizer(err) {
 		return nil, nil
 	}
 	if err != nil {
@@ -98,6 +110,11 @@ func (s *source) tokenizerPairs() ([]checkpoint.KV, error) {
 		pairs[i] = checkpoint.KV{Key: k, Value: meta[k]}
 	}
 	return pairs, nil
+}
+
+// noTokenizer says that an error only tells that there is no tokenizer.
+func noTokenizer(err error) bool {
+	return errors.Is(err, os.ErrNotExist) || errors.Is(err, tokenizer.ErrNone)
 }
 
 // storedType is the type of most of the checkpoint's elements, as a name of

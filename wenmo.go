@@ -85,6 +85,33 @@ var ErrClosed = engine.ErrClosed
 // hub ("gpt2", "org/name", "org/name@revision") that is in the cache or, with
 // Options.Pull, is downloaded.
 func Open(ctx context.Context, name string, opt Options) (*Model, error) {
+	return open(opt, func() (*source, error) {
+		path, err := locate(ctx, name, opt)
+		if err != nil {
+			return nil, err
+		}
+		return openSource(path)
+	})
+}
+
+// OpenBytes opens a model whose .gguf file is in memory, inside the program for
+// one. data must not change until Close. Where it is a packed file (see
+// ConvertOptions.Packed) its weights are used where they are, without a copy.
+func OpenBytes(ctx context.Context, data []byte, opt Options) (*Model, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	return open(opt, func() (*source, error) {
+		file, err := checkpoint.OpenBytes(data, "model in memory")
+		if err != nil {
+			return nil, err
+		}
+		return ggufSource(file)
+	})
+}
+
+// open opens the model whose parts find returns.
+func open(opt Options, find func() (*source, error)) (*Model, error) {
 	if err := kernel.Err(); err != nil {
 		return nil, err
 	}
@@ -95,20 +122,17 @@ func Open(ctx context.Context, name string, opt Options) (*Model, error) {
 	if opt.KV != "" && opt.KV != "f32" && opt.KV != "bf16" {
 		return nil, fmt.Errorf("kv type %q is not one of f32, bf16", opt.KV)
 	}
-	path, err := locate(ctx, name, opt)
+	src, err := find()
 	if err != nil {
 		return nil, err
 	}
 	if opt.Threads <= 0 {
 		opt.Threads = DefaultThreads()
 	}
-	m := &Model{opt: opt, pool: kernel.NewPool(opt.Threads)}
-	if err := m.load(path, dtype); err != nil {
+	m := &Model{opt: opt, file: src.file, pool: kernel.NewPool(opt.Threads)}
+	if err := m.load(src, dtype); err != nil {
 		m.pool.Close()
-		if m.file != nil {
-			m.file.Close()
-		}
-		return nil, err
+		return nil, errors.Join(err, src.file.Close())
 	}
 	return m, nil
 }
@@ -153,22 +177,14 @@ func looksLocal(name string) bool {
 }
 
 // load reads the tokenizer while the weights are packed.
-func (m *Model) load(path string, dtype model.DType) error {
-	src, err := openSource(path)
-	if src != nil {
-		m.file = src.file
-	}
-	if err != nil {
+func (m *Model) load(src *source, dtype model.DType) (err error) {
+	if m.params, err = src.params(); err != nil {
 		return err
 	}
 	var wait sync.WaitGroup
 	wait.Go(func() { m.tok, m.tokens, m.tokErr = src.tokenizer() })
 	m.m, err = model.Load(src.config, src.file, dtype, m.pool)
 	wait.Wait()
-	if err != nil {
-		return err
-	}
-	m.params, err = src.params()
 	if err != nil {
 		return err
 	}
@@ -238,7 +254,7 @@ func (m *Model) Close() error {
 		m.graph.Close()
 	}
 	m.pool.Close()
-	return m.file.Close()
+	return errors.Join(m.m.Close(), m.file.Close())
 }
 
 // enter notes a user of the model until leave.
@@ -267,36 +283,40 @@ func openSource(path string) (*source, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &source{path: path}
-	if info.IsDir() {
-		s.dir = path
+	file, err := checkpoint.Open(path)
+	if err != nil {
+		return nil, err
 	}
-	if s.file, err = checkpoint.Open(path); err != nil {
-		return s, err
+	if file.Format() == "gguf" {
+		return ggufSource(file)
 	}
-	if s.file.Format() == "gguf" {
-		s.dir = ""
-		view, config, err := checkpoint.FromGGUF(s.file)
-		if err != nil {
-			return s, err
-		}
-		s.file = view
-		s.config = model.NewConfig(config, s.file.Path())
-		return s, nil
-	}
-	if s.dir == "" {
+	s := &source{path: path, dir: path, file: file}
+	if !info.IsDir() {
 		s.dir = filepath.Dir(path)
 	}
 	name := filepath.Join(s.dir, "config.json")
 	data, err := os.ReadFile(name)
-	if err != nil {
-		return s, err
+	if err == nil {
+		s.config, err = model.ParseConfig(data, name)
 	}
-	s.config, err = model.ParseConfig(data, name)
-	return s, err
+	if err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return s, nil
+}
+
+func ggufSource(file *checkpoint.File) (*source, error) {
+	view, config, err := checkpoint.FromGGUF(file)
+	if err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return &source{path: file.Path(), file: view, config: model.NewConfig(config, file.Path())}, nil
 }
 
 func (s *source) tokenizer() (*tokenizer.Tokenizer, tokenizer.Config, error) {
+	if s.file.Packed() {
+		return s.packedTokenizer()
+	}
 	if s.dir == "" {
 		meta := s.file.Metadata()
 		t, err := tokenizer.FromGGUF(meta, s.path)
@@ -310,19 +330,34 @@ func (s *source) tokenizer() (*tokenizer.Tokenizer, tokenizer.Config, error) {
 	return t, c, err
 }
 
+// generationConfig returns the text of generation_config.json and its name for
+// messages; nil where there is none.
+func (s *source) generationConfig() (data []byte, name string, err error) {
+	if s.dir == "" {
+		text, ok := s.file.Metadata()[checkpoint.KeyGenerationConfig].(string)
+		if !ok {
+			return nil, "", nil
+		}
+		return []byte(text), s.path + ": " + checkpoint.KeyGenerationConfig, nil
+	}
+	name = filepath.Join(s.dir, "generation_config.json")
+	data, err = os.ReadFile(name)
+	if errors.Is(err, os.ErrNotExist) {
+		err = nil
+	}
+	return data, name, err
+}
+
 // params returns the parameters of generation_config.json, and where it names
 // no end tokens, those of config.json.
 func (s *source) params() (Params, error) {
 	p := engine.DefaultParams()
-	if s.dir != "" {
-		name := filepath.Join(s.dir, "generation_config.json")
-		data, err := os.ReadFile(name)
-		if err == nil {
-			p, err = engine.ParseGenerationConfig(data, name)
-		}
-		if err != nil && !errors.Is(err, os.ErrNotExist) {
-			return p, err
-		}
+	data, name, err := s.generationConfig()
+	if data != nil {
+		p, err = engine.ParseGenerationConfig(data, name)
+	}
+	if err != nil {
+		return p, err
 	}
 	for _, key := range []string{"eos_token_id", "bos_token_id", "pad_token_id"} {
 		if v := s.config.Raw()[key]; v != nil && !p.Given(key) {

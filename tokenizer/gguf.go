@@ -10,10 +10,15 @@ import (
 // tokenizer.ggml.*: values are string, bool, numbers of any size and slices of
 // these. Known models are gpt2 (with the pre-tokenizers of preTypes), llama,
 // bert and t5. The token ids are those of llama.cpp; unlike it, decoding gives
-// the text back as it is, without taking spaces before punctuation away. Errors
-// begin with name; ErrNone tells that the file has no vocabulary.
+// the text back as it is, without taking spaces before punctuation away. A file
+// without these keys may hold a whole tokenizer.json (GGUFTokenizerJSON).
+// Errors begin with name; ErrNone tells that the file has no vocabulary.
 func FromGGUF(meta map[string]any, name string) (*Tokenizer, error) {
 	m := ggufMeta(meta)
+	_, vocabulary := meta[ggufPrefix+"model"]
+	if text, ok := meta[GGUFTokenizerJSON].(string); ok && !vocabulary {
+		return Parse([]byte(text), name+": "+GGUFTokenizerJSON)
+	}
 	s, err := m.spec()
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
@@ -58,6 +63,10 @@ func ConfigFromGGUF(meta map[string]any) Config {
 type ggufMeta map[string]any
 
 const ggufPrefix = "tokenizer.ggml."
+
+// GGUFTokenizerJSON is the key under which a GGUF file keeps the text of
+// tokenizer.json (ggml's docs/gguf.md).
+const GGUFTokenizerJSON = "tokenizer.huggingface.json"
 
 func (m ggufMeta) wrong(key, want string) error {
 	return fmt.Errorf("metadata %s%s: %s wanted, found %T", ggufPrefix, key, want, m[ggufPrefix+key])
