@@ -242,6 +242,7 @@ func (g *ggufWriter) bytesAndUnknown(unk int32) {
 	}
 	if unk >= 0 {
 		g.kinds[unk] = int32(spmUnknown)
+		g.set("unknown_token_id", uint32(unk))
 	}
 }
 
@@ -279,6 +280,7 @@ func (g *ggufWriter) sentencePiece(m *spmModel) error {
 		g.kinds[id] = int32(p.kind)
 	}
 	g.set("scores", scores)
+	g.set("unknown_token_id", uint32(m.file.unk))
 	g.set("add_space_prefix", n.addDummyPrefix)
 	if !m.file.unigram {
 		if len(n.charsmap) > 0 || n.removeSpaces || m.file.spaceAfter {

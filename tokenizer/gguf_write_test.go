@@ -85,3 +85,30 @@ var noGGUF = map[string]string{
 	"xlmr":                 "Unigram",
 	"unigram_bytefallback": "Unigram",
 }
+
+// TestFixtureGGUFSentencePiece: a SentencePiece model goes into metadata as it
+// is. Named difference: GGUF's user-defined tokens cut a text before spaces are
+// put before its parts, SentencePiece's afterwards.
+func TestFixtureGGUFSentencePiece(t *testing.T) {
+	testkit.Fixtures(t, func(t *testing.T, dir string) {
+		cases := filepath.Join(dir, "spm_cases.jsonl")
+		if !exists(cases) {
+			return
+		}
+		tok := parseModelIn(t, dir)
+		meta, err := tok.GGUFMetadata(Config{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		back, err := FromGGUF(meta, "back")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range jsonLines[spmCase](t, cases) {
+			cut := slices.ContainsFunc(back.AddedTokens(), func(a AddedToken) bool { return !a.Special && strings.Contains(c.Text, a.Content) })
+			if !cut {
+				same(t, c.Text, "ids", back.EncodeOrdinary(c.Text), c.IDs)
+			}
+		}
+	}, "tok_")
+}

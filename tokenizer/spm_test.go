@@ -22,22 +22,29 @@ func TestFixtureSentencePiece(t *testing.T) {
 		if !exists(cases) {
 			return
 		}
-		models, err := filepath.Glob(filepath.Join(dir, "*.model"))
-		if err != nil || len(models) != 1 {
-			t.Fatalf("models %v, %v", models, err)
-		}
-		data, err := os.ReadFile(models[0])
-		if err != nil {
-			t.Fatal(err)
-		}
-		tok, err := ParseSentencePiece(data, models[0])
-		if err != nil {
-			t.Fatal(err)
-		}
+		tok := parseModelIn(t, dir)
 		for _, c := range jsonLines[spmCase](t, cases) {
 			c.check(t, tok)
 		}
 	}, "tok_")
+}
+
+// parseModelIn opens the only SentencePiece model of a folder.
+func parseModelIn(t *testing.T, dir string) *Tokenizer {
+	t.Helper()
+	models, err := filepath.Glob(filepath.Join(dir, "*.model"))
+	if err != nil || len(models) != 1 {
+		t.Fatalf("models %v, %v", models, err)
+	}
+	data, err := os.ReadFile(models[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	tok, err := ParseSentencePiece(data, models[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tok
 }
 
 func (c *spmCase) check(t *testing.T, tok *Tokenizer) {
