@@ -14,43 +14,59 @@ func pairs(k int) int { return (k + 1) / 2 }
 // What is missing in the last panel or the last pair is zero.
 func PackBF16(dst []uint16, src []float32, n, k, ld int) {
 	var part [packRun]uint16
-	packBF16(dst, n, k, func(row, i, count int) []uint16 {
-		RoundBF16(part[:count], src[row*ld+i:][:count])
-		return part[:count]
-	})
+	clearPadding(dst, n, k)
+	for row := range n {
+		for i := 0; i < k; i += packRun {
+			run := part[:min(packRun, k-i)]
+			RoundBF16(run, src[row*ld+i:][:len(run)])
+			scatterBF16(dst, row, i, k, run)
+		}
+	}
 }
 
 // PackBF16Bits is PackBF16 for values that are stored as bfloat16.
 func PackBF16Bits(dst, src []uint16, n, k, ld int) {
-	packBF16(dst, n, k, func(row, i, count int) []uint16 { return src[row*ld+i:][:count] })
+	clearPadding(dst, n, k)
+	for row := range n {
+		for i := 0; i < k; i += packRun {
+			scatterBF16(dst, row, i, k, src[row*ld+i:][:min(packRun, k-i)])
+		}
+	}
+}
+
+// clearPadding zeroes the panels that values do not fill.
+func clearPadding(dst []uint16, n, k int) {
+	size := pairs(k) * bf16Row
+	switch {
+	case k%2 != 0:
+		clear(dst[:panels(n)*size])
+	case n%panelWidth != 0:
+		clear(dst[n/panelWidth*size:][:size])
+	}
+}
+
+// scatterBF16 puts values of a row, from its value i (even) on, in their
+// places.
+func scatterBF16(dst []uint16, row, i, k int, values []uint16) {
+	to := dst[(row/panelWidth*pairs(k)+i/2)*bf16Row+row%panelWidth*2:]
+	for at, v := range values {
+		to[at/2*bf16Row+at%2] = v
+	}
 }
 
 // PackBF16T is PackBF16 for the transpose of src, which has k rows of n.
 func PackBF16T(dst []uint16, src []float32, n, k, ld int) {
-	var part [packRun]uint16
-	packBF16(dst, n, k, func(row, i, count int) []uint16 {
-		for at := range part[:count] {
-			part[at] = toBF16(src[(i+at)*ld+row])
-		}
-		return part[:count]
-	})
-}
-
-// packBF16 fills panels from runs of rows: get returns count values of a row
-// from value i on.
-func packBF16(dst []uint16, n, k int, get func(row, i, count int) []uint16) {
 	for p := range panels(n) {
-		panel := dst[p*pairs(k)*bf16Row:][:pairs(k)*bf16Row]
-		rows := min(panelWidth, n-p*panelWidth)
-		if rows < panelWidth || k%2 != 0 {
-			clear(panel)
-		}
-		for i := 0; i < k; i += packRun {
-			run := panel[i/2*bf16Row:]
-			for j := range rows {
-				for at, v := range get(p*panelWidth+j, i, min(packRun, k-i)) {
-					run[at/2*bf16Row+2*j+at%2] = v
-				}
+		w := min(panelWidth, n-p*panelWidth)
+		for i := range pairs(k) {
+			var even, odd [panelWidth]uint16
+			RoundBF16(even[:w], src[2*i*ld+p*panelWidth:][:w])
+			if 2*i+1 < k {
+				RoundBF16(odd[:w], src[(2*i+1)*ld+p*panelWidth:][:w])
+			}
+			to := (*[bf16Row]uint16)(dst[(p*pairs(k)+i)*bf16Row:])
+			for j := range panelWidth {
+				to[2*j], to[2*j+1] = even[j], odd[j]
 			}
 		}
 	}

@@ -139,6 +139,35 @@ func TestTapeFamilies(t *testing.T) {
 	}, "decoder_", "encoder_bert_mlm")
 }
 
+// TestTapeAllocates demands that a step, once it has run, leaves nothing to
+// collect.
+func TestTapeAllocates(t *testing.T) {
+	for _, name := range []string{"train_llama", "train_gpt2", "train_bert_mlm"} {
+		for _, dtype := range []DType{F32, BF16} {
+			t.Run(name+"_"+string(dtype), func(t *testing.T) {
+				dir := testkit.SharedFile(t, "fixtures", name)
+				r := newTraining(t, dir, dtype, 2)
+				b, labels, release := r.batch(labelled(t, r.m, readTensors(t, filepath.Join(dir, "expected.safetensors")), ""))
+				defer release()
+				step := func() {
+					r.g.Reset()
+					logits := r.m.Logits(r.g, r.m.Forward(r.g, b))
+					r.g.Backward(r.g.CrossEntropy(logits, labels, tensor.CrossEntropy{}), nil)
+					for _, p := range r.m.Params {
+						p.Finish()
+						p.Update(r.g)
+					}
+				}
+				step()
+				step() // in memory of one piece
+				if n := testing.AllocsPerRun(5, step); n > 0 {
+					t.Errorf("%v allocations a step", n)
+				}
+			})
+		}
+	}
+}
+
 // even cuts sequences to an even number of tokens.
 func even(s []sequence) []sequence {
 	for i := range s {
@@ -260,8 +289,16 @@ func (r *training) finish() {
 // forward returns the mean loss of sequences: a causal model's labels are those
 // of the next position.
 func (r *training) forward(sequences []sequence) *tensor.Tensor {
-	b := &nn.Batch{KV: r.kv}
-	var labels []int32
+	b, labels, release := r.batch(sequences)
+	defer release()
+	r.g.Reset()
+	logits := r.m.Logits(r.g, r.m.Forward(r.g, b))
+	return r.g.CrossEntropy(logits, labels, tensor.CrossEntropy{Total: r.total})
+}
+
+// batch returns sequences as a batch with its labels.
+func (r *training) batch(sequences []sequence) (b *nn.Batch, labels []int32, release func()) {
+	b = &nn.Batch{KV: r.kv}
 	for _, s := range sequences {
 		span := tensor.Span{Start: len(b.IDs), Len: len(s.ids), Total: len(s.ids)}
 		for i := range s.ids {
@@ -271,7 +308,6 @@ func (r *training) forward(sequences []sequence) *tensor.Tensor {
 				if err != nil {
 					panic(err)
 				}
-				defer r.kv.Release(p)
 				span.Pages = append(span.Pages, p)
 			}
 		}
@@ -283,9 +319,13 @@ func (r *training) forward(sequences []sequence) *tensor.Tensor {
 		tensor.ShiftLabels(shifted, labels, b.Spans)
 		labels = shifted
 	}
-	r.g.Reset()
-	logits := r.m.Logits(r.g, r.m.Forward(r.g, b))
-	return r.g.CrossEntropy(logits, labels, tensor.CrossEntropy{Total: r.total})
+	return b, labels, func() {
+		for _, s := range b.Spans {
+			for _, p := range s.Pages {
+				r.kv.Release(p)
+			}
+		}
+	}
 }
 
 // labelled returns the sequences of a fixture without their padding.

@@ -635,7 +635,8 @@ func (t *attentionBack[T]) row(sc *backScratch[T], s *Span, tile, n, key, r, hea
 	if t.SoftCap > 0 {
 		kernel.SoftCap(p, p, t.SoftCap)
 		for i, x := range p {
-			slope[i] = 1 - float32(x/t.SoftCap)*float32(x/t.SoftCap)
+			tanh := x / t.SoftCap
+			slope[i] = 1 - float32(tanh*tanh)
 		}
 	}
 	for i := range p {

@@ -175,7 +175,7 @@ func (g *Graph) BCE(x, t *Tensor) *Tensor {
 func bceRow(_ *Graph, n *node, _, r int) {
 	sum, t := 0.0, n.w.Row(r)
 	for i, x := range n.x.Row(r) {
-		sum += float64(max(x, 0)) - float64(x)*float64(t[i]) + float64(kernel.Softplus32(-abs32(x)))
+		sum += float64(max(x, 0)-float32(x*t[i])) + float64(kernel.Softplus32(-abs32(x)))
 	}
 	n.stats[r] = float32(sum)
 }
@@ -212,7 +212,7 @@ func mseRow(_ *Graph, n *node, _, r int) {
 	sum, t := 0.0, n.y.Row(r)
 	for i, x := range n.x.Row(r) {
 		d := float64(x) - float64(t[i])
-		sum += d * d
+		sum += float64(d * d)
 	}
 	n.stats[r] = float32(sum)
 }
@@ -255,7 +255,7 @@ func distillRow(g *Graph, n *node, worker, r int) {
 	sum := 0.0
 	for i, p := range tmp {
 		if p > 0 {
-			sum += float64(p) * (float64(logp[i]) - float64(logq[i]))
+			sum += float64(p * (logp[i] - logq[i]))
 		}
 	}
 	n.stats[r] = float32(sum * float64(n.eps) * float64(n.eps))

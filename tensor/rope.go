@@ -26,7 +26,7 @@ func (r *Rope) Grown(end int) *Rope {
 	t.sin = append(make([]float32, 0, end*half), r.sin...)
 	for p := have; p < end; p++ {
 		for _, f := range r.InvFreq {
-			angle := float64(p) * f
+			angle := float64(float64(p) * f)
 			if r.Single {
 				angle = float64(float32(p) * float32(f))
 			}
