@@ -13,13 +13,16 @@ func pairs(k int) int { return (k + 1) / 2 }
 // out as panels: dst[(p·⌈k/2⌉ + i)·32 + 2j + h] = src[(16p + j)·ld + 2i + h].
 // What is missing in the last panel or the last pair is zero.
 func PackBF16(dst []uint16, src []float32, n, k, ld int) {
-	var part [packRun]uint16
+	var part [panelWidth * packRun]uint16
 	clearPadding(dst, n, k)
-	for row := range n {
+	for row := 0; row < n; row += panelWidth {
+		rows := min(panelWidth, n-row)
 		for i := 0; i < k; i += packRun {
-			run := part[:min(packRun, k-i)]
-			RoundBF16(run, src[row*ld+i:][:len(run)])
-			scatterBF16(dst, row, i, k, run)
+			run := min(packRun, k-i)
+			for j := range rows {
+				RoundBF16(part[j*packRun:][:run], src[(row+j)*ld+i:][:run])
+			}
+			packRowsBF16(dst, part[:], packRun, row, rows, i, k, run)
 		}
 	}
 }
@@ -27,9 +30,24 @@ func PackBF16(dst []uint16, src []float32, n, k, ld int) {
 // PackBF16Bits is PackBF16 for values that are stored as bfloat16.
 func PackBF16Bits(dst, src []uint16, n, k, ld int) {
 	clearPadding(dst, n, k)
-	for row := range n {
+	for row := 0; row < n; row += panelWidth {
 		for i := 0; i < k; i += packRun {
-			scatterBF16(dst, row, i, k, src[row*ld+i:][:min(packRun, k-i)])
+			packRowsBF16(dst, src[row*ld+i:], ld, row, min(panelWidth, n-row), i, k, min(packRun, k-i))
+		}
+	}
+}
+
+// packRowsBF16 puts the rows of a panel, which begins at a row of the matrix,
+// in their places: run values of each, from its value i (even) on.
+func packRowsBF16(dst, src []uint16, ld, row, rows, i, k, run int) {
+	to := dst[(row/panelWidth*pairs(k)+i/2)*bf16Row:]
+	done := 0
+	if rows == panelWidth {
+		done = 2 * sideBySide(to, src, 2*ld, run/2)
+	}
+	for j := range rows {
+		for at := done; at < run; at++ {
+			to[at/2*bf16Row+2*j+at%2] = src[j*ld+at]
 		}
 	}
 }
@@ -42,15 +60,6 @@ func clearPadding(dst []uint16, n, k int) {
 		clear(dst[:panels(n)*size])
 	case n%panelWidth != 0:
 		clear(dst[n/panelWidth*size:][:size])
-	}
-}
-
-// scatterBF16 puts values of a row, from its value i (even) on, in their
-// places.
-func scatterBF16(dst []uint16, row, i, k int, values []uint16) {
-	to := dst[(row/panelWidth*pairs(k)+i/2)*bf16Row+row%panelWidth*2:]
-	for at, v := range values {
-		to[at/2*bf16Row+at%2] = v
 	}
 }
 

@@ -27,6 +27,7 @@ func emulated(t *testing.T, file *asmgen.File, name string, arg []byte, memory .
 func TestTileOffsets(t *testing.T) {
 	var f tile[float32]
 	var q qTile
+	var w transpose
 	for _, c := range []struct {
 		name      string
 		got, want uintptr
@@ -60,6 +61,11 @@ func TestTileOffsets(t *testing.T) {
 		{"qTile.rows", unsafe.Offsetof(q.rows), asmgen.QTileRows},
 		{"qTile.panels", unsafe.Offsetof(q.panels), asmgen.QTilePanels},
 		{"qTile.width", unsafe.Offsetof(q.width), asmgen.QTileWidth},
+		{"transpose.dst", unsafe.Offsetof(w.dst), asmgen.PackDst},
+		{"transpose.src", unsafe.Offsetof(w.src), asmgen.PackSrc},
+		{"transpose.stride", unsafe.Offsetof(w.stride), asmgen.PackStride},
+		{"transpose.groups", unsafe.Offsetof(w.groups), asmgen.PackGroups},
+		{"transpose.flip", unsafe.Offsetof(w.flip), asmgen.PackFlip},
 		{"qTile.acc", unsafe.Offsetof(q.acc), asmgen.QTileAcc},
 	} {
 		if c.got != c.want {

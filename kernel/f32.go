@@ -14,11 +14,13 @@ func PanelLenF32(n, k int) int { return panels(n) * panelWidth * k }
 func PackF32(dst, src []float32, n, k, ld int) {
 	for p := range panels(n) {
 		panel := dst[p*panelWidth*k:][:panelWidth*k]
-		rows := min(panelWidth, n-p*panelWidth)
+		rows, done := min(panelWidth, n-p*panelWidth), 0
 		if rows < panelWidth {
 			clear(panel)
+		} else {
+			done = sideBySide(panel, src[p*panelWidth*ld:], 4*ld, k)
 		}
-		for i := 0; i < k; i += packRun {
+		for i := done; i < k; i += packRun {
 			run := panel[i*panelWidth : min(i+packRun, k)*panelWidth]
 			for j := range rows {
 				for at, v := range src[(p*panelWidth+j)*ld+i:][:len(run)/panelWidth] {

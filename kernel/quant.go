@@ -133,21 +133,27 @@ func PackQuant(dst *QPanels, blocks []byte, row0, rows int) {
 // packPanel lays out the first rows of panel p.
 func packPanel(dst *QPanels, p int, blocks []byte, rows int) {
 	f := &quantFormats[dst.Type]
+	quants := dst.Quants[p*f.panelQuants(dst.K):][:f.panelQuants(dst.K)]
+	if rows < panelWidth {
+		clear(quants)
+		clear(dst.Scales[p*f.panelScales(dst.K):][:f.panelScales(dst.K)])
+	}
 	rowBytes := f.rowBytes(dst.K)
 	var u quantUnit
-	for b := range dst.K / qBlock {
-		quants, head, sub := dst.unitAt(p, b)
-		if rows < panelWidth {
-			clear(quants)
-			clear(sub)
-			if b%f.units() == 0 {
-				clear(head)
+	for b := range dst.K / f.block {
+		at := b * f.blockBytes
+		done := rows == panelWidth && quantSideBySide(dst.Type, quants[b*f.units()*f.unitQuants():], blocks[at:], rowBytes)
+		for i := range f.units() {
+			weights, head, sub := dst.unitAt(p, b*f.units()+i)
+			for j := range rows {
+				block := blocks[j*rowBytes+at:][:f.blockBytes]
+				u.readScales(dst.Type, block, i)
+				u.putScales(f, head, sub, j)
+				if !done {
+					u.readWeights(dst.Type, block, i)
+					u.put(f, weights, j)
+				}
 			}
-		}
-		at := b / f.units() * f.blockBytes
-		for j := range rows {
-			u.read(dst.Type, blocks[j*rowBytes+at:][:f.blockBytes], b%f.units())
-			u.put(f, quants, head, sub, j)
 		}
 	}
 }

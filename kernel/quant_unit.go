@@ -25,35 +25,49 @@ const (
 // ggml-common.h; the order of weights within a block is that of ggml's
 // dequantize_row functions.
 func (u *quantUnit) read(t QuantType, block []byte, i int) {
+	u.readScales(t, block, i)
+	u.readWeights(t, block, i)
+}
+
+func (u *quantUnit) readScales(t QuantType, block []byte, i int) {
 	le := binary.LittleEndian
 	u.d = le.Uint16(block)
 	switch t {
-	case Q8_0: // d, 32 × int8
+	case Q4_1, Q5_1: // d, m first
+		u.m = le.Uint16(block[2:])
+	case Q4_K, Q5_K: // d, dmin, 12 bytes of scales first
+		u.readMins(block, i)
+	case Q6_K: // 16 scales, d last
+		u.s0, u.s1 = block[192+2*i], block[193+2*i]
+		u.d = le.Uint16(block[208:])
+	}
+}
+
+func (u *quantUnit) readWeights(t QuantType, block []byte, i int) {
+	le := binary.LittleEndian
+	switch t {
+	case Q8_0: // 32 × int8
 		for q := range u.quads {
 			u.quads[q] = le.Uint32(block[2+4*q:]) ^ 0x80*eachByte
 		}
-	case Q4_0: // d, 16 bytes: weights 0…15 low, 16…31 high
+	case Q4_0: // 16 bytes: weights 0…15 low, 16…31 high
 		u.readNibbles(block[2:])
-	case Q4_1: // d, m, nibbles
-		u.m = le.Uint16(block[2:])
+	case Q4_1:
 		u.readNibbles(block[4:])
-	case Q5_0: // d, fifth bits, nibbles
+	case Q5_0: // fifth bits, nibbles
 		u.readNibbles(block[6:])
 		u.addFifthBits(le.Uint32(block[2:]))
-	case Q5_1: // d, m, fifth bits, nibbles
-		u.m = le.Uint16(block[2:])
+	case Q5_1:
 		u.readNibbles(block[8:])
 		u.addFifthBits(le.Uint32(block[4:]))
-	case Q4_K: // d, dmin, 12 bytes of scales, 128 of nibbles
-		u.readMins(block, i)
+	case Q4_K: // 128 bytes of nibbles
 		u.readHalves(block[16:], i)
-	case Q5_K: // d, dmin, 12 bytes of scales, 32 of fifth bits, 128 of nibbles
-		u.readMins(block, i)
+	case Q5_K: // 32 bytes of fifth bits, 128 of nibbles
 		u.readHalves(block[48:], i)
 		for q := range u.quads {
 			u.quads[q] |= le.Uint32(block[16+4*q:]) >> i & eachByte << 4
 		}
-	case Q6_K: // 128 bytes low nibbles, 64 of upper bits, 16 scales, d
+	case Q6_K: // 128 bytes of low nibbles, 64 of upper bits
 		u.readSix(block, i)
 	}
 }
@@ -104,26 +118,28 @@ func (u *quantUnit) readSix(block []byte, i int) {
 		hi := binary.LittleEndian.Uint32(high[4*q:]) >> (quarter * 2) & (3 * eachByte)
 		u.quads[q] = lo | hi<<4
 	}
-	u.s0, u.s1 = block[192+2*i], block[193+2*i]
-	u.d = binary.LittleEndian.Uint16(block[208:])
 }
 
-// put lays the unit out as output j of a unit in a panel, in the places that
-// gather takes it from.
-func (u *quantUnit) put(f *quantFormat, quants, head, sub []byte, j int) {
+// put lays the weights out as output j of a unit in a panel, in the places
+// that gather takes them from.
+func (u *quantUnit) put(f *quantFormat, quants []byte, j int) {
 	le := binary.LittleEndian
 	if f.nibbles {
 		for i := range 4 {
 			le.PutUint32(quants[64*i+4*j:], u.quads[2*i]|u.quads[2*i+1]<<4)
 		}
-	} else {
-		for i, v := range u.quads {
-			le.PutUint32(quants[64*i+4*j:], v)
-		}
+		return
 	}
-	le.PutUint16(head[2*j:], u.d)
+	for i, v := range u.quads {
+		le.PutUint32(quants[64*i+4*j:], v)
+	}
+}
+
+// putScales does the same with the scales.
+func (u *quantUnit) putScales(f *quantFormat, head, sub []byte, j int) {
+	binary.LittleEndian.PutUint16(head[2*j:], u.d)
 	if f.head == 64 {
-		le.PutUint16(head[32+2*j:], u.m)
+		binary.LittleEndian.PutUint16(head[32+2*j:], u.m)
 	}
 	if f.sub != 0 {
 		sub[j], sub[panelWidth+j] = u.s0, u.s1

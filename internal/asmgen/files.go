@@ -9,6 +9,7 @@ func Files() []*File {
 		BF16AVX512(),
 		QuantAVX2(),
 		QuantAVX512(),
+		PackAVX2(),
 		F32NEON(),
 		BF16NEON(),
 		QuantNEON(),
