@@ -238,7 +238,7 @@ func (s *sequence) count() (n int) {
 	return n
 }
 
-func newTraining(t *testing.T, dir string, dtype DType, threads int) *training {
+func newTraining(t testing.TB, dir string, dtype DType, threads int) *training {
 	t.Helper()
 	data, err := os.ReadFile(filepath.Join(dir, "config.json"))
 	if err != nil {
