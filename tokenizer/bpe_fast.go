@@ -2,6 +2,7 @@ package tokenizer
 
 import (
 	"math"
+	"math/bits"
 	"unicode/utf8"
 )
 
@@ -18,8 +19,9 @@ import (
 // for ranks.)
 type pairwise struct {
 	merged *mergeTable
-	trie   *byteTrie // the tokens that merging can give
-	made   []made    // by id
+	trie   *tokenTrie // the tokens that merging can give
+	made   []made     // by id
+	seams  seams
 	// What becomes of a character that is no token: its bytes' tokens, or unk.
 	bytes   [256]int32
 	unk     int32 // -1: bytes
@@ -27,7 +29,11 @@ type pairwise struct {
 }
 
 // made is the last merge of a token when it is merged alone; rank -1: none.
-type made struct{ rank, left, right int32 }
+type made struct {
+	rank, left, right int32
+	// asLeft, asRight: some merge has the token on that side.
+	asLeft, asRight bool
+}
 
 // newPairwise returns nil for models to which the reasoning does not apply:
 // where a merge comes before one that makes its part, where names depend on
@@ -42,28 +48,32 @@ func newPairwise(m *bpe, asBytes bool) *pairwise {
 		return nil
 	}
 	p.made = make([]made, len(m.Vocab))
-	p.trie = newByteTrie(len(m.Merges))
 	known := make([]bool, len(m.Vocab))
 	for _, id := range base {
 		p.made[id].rank = -1
 		known[id] = true
 	}
+	for _, mg := range m.Merges {
+		p.made[mg.left].asLeft, p.made[mg.right].asRight = true, true
+	}
 	for rank, mg := range m.Merges {
 		r, id := m.merged.get(mg.left, mg.right)
 		if r == int32(rank) && !known[id] && known[mg.left] && known[mg.right] && p.validBelow(mg.left, mg.right, r) {
 			known[id] = true
-			p.made[id] = made{r, mg.left, mg.right}
+			made := &p.made[id]
+			made.rank, made.left, made.right = r, mg.left, mg.right
 		}
 	}
+	names := make([]string, len(m.Vocab))
 	for id, ok := range known {
 		if ok {
-			p.trie.add(m.nameOf(int32(id), asBytes), int32(id))
+			names[id] = m.nameOf(int32(id), asBytes)
 		}
 	}
-	if len(p.trie.ids) > maxTrieNodes {
+	if p.trie = newTokenTrie(names); p.trie == nil {
 		return nil
 	}
-	p.trie.compact()
+	p.seams = newSeams(m.Merges, names)
 	return p
 }
 
@@ -145,10 +155,12 @@ func (p *pairwise) valid(a, b int32) bool { return p.validBelow(a, b, math.MaxIn
 // undone. Ranks from limit on do not count.
 func (p *pairwise) validBelow(a, b, limit int32) bool {
 	for {
-		if r, _ := p.merged.get(a, b); r >= 0 && r < limit {
-			return false
-		}
 		ma, mb := &p.made[a], &p.made[b]
+		if ma.asLeft && mb.asRight {
+			if r, _ := p.merged.get(a, b); r >= 0 && r < limit {
+				return false
+			}
+		}
 		switch {
 		case ma.rank > mb.rank:
 			limit, a = ma.rank, ma.right
@@ -182,38 +194,39 @@ func (p *pairwise) encode(st *pairwiseState, s string) {
 	clear(st.dead)
 	start := 0 // where tokens may begin: what lies before is settled
 	at, last := 0, int32(-1)
-	st.tries = p.trie.all(st.tries[:0], s)
 	for at < len(s) {
-		switch f, ok := p.pick(st, at, last); {
-		case ok:
-			at += int(f.n)
-			last = f.id
-			st.ids, st.ends = append(st.ids, f.id), append(st.ends, int32(at))
-			st.tries = p.trie.all(st.tries[:0], s[at:])
-		case len(st.ids) > start && p.isKnown(s, at): // back to the token before
-			st.dead[at>>6] |= 1 << (at & 63)
-			at, last = p.back(st, start, s)
-		default:
+		id, n := p.trie.longest(s[at:])
+		if id < 0 {
 			at = p.unknown(st, s, at)
 			start, last = len(st.ids), -1
-			st.tries = p.trie.all(st.tries[:0], s[at:])
+			continue
 		}
+		if st.isDead(at+n) || last >= 0 && p.seams.at(s, at) && !p.valid(last, id) {
+			st.tries = p.trie.all(st.tries[:0], s[at:at+n-1])
+			for id, n = p.pick(st, at, last); id < 0; id, n = p.pick(st, at, last) {
+				st.dead[at>>6] |= 1 << (at & 63)
+				at, last = p.back(st, start, s)
+			}
+		}
+		at, last = at+n, id
+		st.ids, st.ends = append(st.ids, id), append(st.ends, int32(at))
 	}
 }
 
-// pick takes the longest token left to try at byte at that is valid after
-// last.
-func (p *pairwise) pick(st *pairwiseState, at int, last int32) (found, bool) {
-	for n := len(st.tries); n > 0; n-- {
-		f := st.tries[n-1]
+// pick returns the longest token left to try at byte at that is valid after
+// last; -1 if there is none.
+func (p *pairwise) pick(st *pairwiseState, at int, last int32) (id int32, n int) {
+	for i := len(st.tries) - 1; i >= 0; i-- {
+		f := st.tries[i]
 		if !st.isDead(at+int(f.n)) && (last < 0 || p.valid(last, f.id)) {
-			return f, true
+			return f.id, int(f.n)
 		}
 	}
-	return found{}, false
+	return -1, 0
 }
 
-// back takes the last token away, to try shorter ones in its place.
+// back takes the last token away, to try shorter ones in its place. There is
+// one: the tokens that merging gives are found before the search runs out.
 func (p *pairwise) back(st *pairwiseState, start int, s string) (at int, last int32) {
 	top := len(st.ids) - 1
 	end := int(st.ends[top])
@@ -251,4 +264,63 @@ func (p *pairwise) unknown(st *pairwiseState, s string, at int) int {
 	}
 	st.ids, st.ends = append(st.ids, p.unk), append(st.ends, int32(at+size))
 	return at + size
+}
+
+// seams tells where in a text no merge can ever join two tokens: a merge that
+// could would leave its trace, which is made of the one or two bytes on both
+// sides. Traces lie in a few kilobytes, where valid goes through megabytes.
+type seams struct {
+	traces []uint64
+	shift  uint8
+}
+
+func newSeams(merges []merge, names []string) seams {
+	size := bits.Len(uint(2*len(merges) + 63))
+	q := seams{make([]uint64, 1<<(size-6)), uint8(32 - size)}
+	for _, mg := range merges {
+		left, right := names[mg.left], names[mg.right]
+		if left == "" || right == "" {
+			continue // merging never gives one of them
+		}
+		trace := leftTrace(left, len(left)) ^ rightTrace(right, 0)
+		bit := trace * 0x9e3779b1 >> q.shift
+		q.traces[bit>>6] |= 1 << (bit & 63)
+	}
+	return q
+}
+
+// leftTrace is made of the last two bytes of s[:end], or of the only one.
+func leftTrace(s string, end int) uint32 {
+	if end == 1 {
+		return uint32(s[0])<<24 | 1
+	}
+	return uint32(s[end-1])<<24 | uint32(s[end-2])<<16
+}
+
+// rightTrace is made of the first two bytes of s[at:], or of the only one.
+func rightTrace(s string, at int) uint32 {
+	if at+1 == len(s) {
+		return uint32(s[at])<<8 | 2
+	}
+	return uint32(s[at])<<8 | uint32(s[at+1])
+}
+
+// at reports whether a merge across byte at of s is possible at all.
+func (q seams) at(s string, at int) bool {
+	right1 := uint32(s[at])<<8 | 2
+	right2 := rightTrace(s, at)
+	left1 := uint32(s[at-1])<<24 | 1
+	if q.has(left1^right1) || q.has(left1^right2) {
+		return true
+	}
+	if at < 2 {
+		return false
+	}
+	left2 := leftTrace(s, at)
+	return q.has(left2^right1) || q.has(left2^right2)
+}
+
+func (q seams) has(trace uint32) bool {
+	bit := trace * 0x9e3779b1 >> q.shift
+	return q.traces[bit>>6]>>(bit&63)&1 != 0
 }

@@ -10,6 +10,7 @@ package tokenizer
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -27,7 +28,8 @@ type Tokenizer struct {
 	// bytes: the last pre-tokenizer is a byteLevel, which only splits, and the
 	// model sees the bytes themselves.
 	bytes    bool
-	keepsBad bool // bytes that are not UTF-8 stay what they are
+	fused    *fused // nil: Encode goes the long way
+	keepsBad bool   // bytes that are not UTF-8 stay what they are
 	// needsAlign: some part asks where in the input a piece begins.
 	needsAlign bool
 	single     []int32 // the template for one text with special tokens; -1 is the text
@@ -107,6 +109,9 @@ func (t *Tokenizer) compilePipeline() {
 			_, t.bytes = lastPreTokenizer(s.PreTokenizer).(byteLevel)
 		}
 		m.speedUp(t.bytes)
+		if t.bytes {
+			t.fused = newFused(s.PreTokenizer, m)
+		}
 	}
 	t.keepsBad = t.bytes || t.hasByteLevel()
 	t.needsAlign = s.Normalizer != nil && usesOrigin(s.PreTokenizer)
@@ -169,19 +174,29 @@ func (t *Tokenizer) EncodeOrdinary(text string) []int32 { return t.encode(text, 
 func (t *Tokenizer) encode(text string, addSpecial, asText bool) []int32 {
 	w := t.works.get()
 	defer t.works.put(w)
-	t.run(w, text, false, asText)
-	ids := make([]int32, 0, len(w.tokens)+len(t.single))
 	if !addSpecial {
-		return appendIDs(ids, w.tokens)
+		return t.textIDs(nil, w, text, asText)
 	}
+	var ids []int32
 	for _, id := range t.single {
 		if id < 0 {
-			ids = appendIDs(ids, w.tokens)
+			ids = t.textIDs(ids, w, text, asText)
 		} else {
 			ids = append(ids, id)
 		}
 	}
 	return ids
+}
+
+// textIDs appends the ids of text.
+func (t *Tokenizer) textIDs(ids []int32, w *work, text string, asText bool) []int32 {
+	if t.fused == nil {
+		t.run(w, text, false, asText)
+		return appendIDs(slices.Grow(ids, len(w.tokens)+1), w.tokens)
+	}
+	w.start(text, false)
+	t.prepare(w, asText)
+	return t.fused.appendIDs(slices.Grow(ids, len(text)/3+8), w)
 }
 
 func appendIDs(ids []int32, tokens []token) []int32 {

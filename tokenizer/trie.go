@@ -1,7 +1,5 @@
 package tokenizer
 
-import "slices"
-
 // byteTrie finds the tokens that a text begins with. Its edges lie in one
 // table with open addressing: quick to make, and a step is one look-up.
 type byteTrie struct {
@@ -85,12 +83,6 @@ func (t *byteTrie) resize(n int) {
 	}
 }
 
-// compact gives back the room that growing has left over.
-func (t *byteTrie) compact() {
-	t.resize(max(len(t.ids)*5/3, 16))
-	t.ids = slices.Clip(t.ids)
-}
-
 // longest returns the longest token that s begins with, and its length; -1 if
 // there is none.
 func (t *byteTrie) longest(s string) (id int32, n int) {
@@ -105,23 +97,6 @@ func (t *byteTrie) longest(s string) (id int32, n int) {
 		}
 	}
 	return id, n
-}
-
-// found is a token that a text begins with, and its length.
-type found struct{ id, n int32 }
-
-// all appends the tokens that s begins with, the shortest first.
-func (t *byteTrie) all(to []found, s string) []found {
-	node := int32(0)
-	for i := range len(s) {
-		if node = t.next(node, s[i]); node == 0 {
-			break
-		}
-		if t.ids[node] >= 0 {
-			to = append(to, found{t.ids[node], int32(i + 1)})
-		}
-	}
-	return to
 }
 
 // find returns the token s, -1 if there is none.

@@ -24,6 +24,7 @@ type work struct {
 	spare []piece
 	cuts  []cut
 	model modelState
+	words *wordCache // of fused; nil: none yet
 }
 
 // piece is a stretch of work.text: an added token, or text for the model.

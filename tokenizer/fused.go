@@ -1,0 +1,204 @@
+package tokenizer
+
+import "encoding/binary"
+
+// fused is the quick way of a byte-level vocabulary whose pre-tokenizer is one
+// scanner, with Digits before it or not: the words of a text go into the model
+// as they are found, and short words that have come before are looked up.
+type fused struct {
+	scan   scanner
+	digits *digits // nil: none
+	model  *bpe
+}
+
+// newFused returns nil for pipelines of another kind.
+func newFused(p preTokenizer, m *bpe) *fused {
+	f := &fused{model: m}
+	steps := []preTokenizer{p}
+	if q, ok := p.(preTokenizerSequence); ok {
+		steps = q.PreTokenizers
+	}
+	if len(steps) > 1 {
+		if d, ok := steps[0].(digits); ok {
+			f.digits = &d
+			steps = steps[1:]
+		}
+	}
+	last, ok := steps[len(steps)-1].(byteLevel)
+	if !ok || last.AddPrefixSpace || m.fast == nil || !m.fastBytes {
+		return nil
+	}
+	switch {
+	case len(steps) == 1 && last.UseRegex:
+		f.scan = scanGPT2
+	case len(steps) == 2 && !last.UseRegex:
+		if s, ok := steps[0].(split); ok && s.Behavior == "Isolated" {
+			f.scan = s.Pattern.scan
+		}
+	}
+	if f.scan == nil {
+		return nil
+	}
+	return f
+}
+
+// appendIDs appends the ids of the pieces of w.
+func (f *fused) appendIDs(ids []int32, w *work) []int32 {
+	const worthwhile = 2048 // bytes of text from which on a cache pays
+	if w.words == nil && len(w.text) >= worthwhile {
+		w.words = &wordCache{}
+	}
+	u := loadUnicode()
+	for _, p := range w.pieces {
+		if p.added >= 0 {
+			ids = append(ids, p.added)
+			continue
+		}
+		s := w.text[p.start:p.end]
+		if f.digits == nil {
+			ids = f.words(ids, w, u, s)
+			continue
+		}
+		for at := 0; at < len(s); {
+			end := f.digits.next(u, s, at)
+			ids = f.words(ids, w, u, s[at:end])
+			at = end
+		}
+	}
+	return ids
+}
+
+// next returns the end of the piece that begins at byte at.
+func (p *digits) next(u *unicodeData, s string, at int) int {
+	first := true
+	inNumber := false
+	for at < len(s) {
+		r, size := decodeRune(s[at:])
+		is := u.class(r)&isNumeric != 0
+		if first {
+			inNumber, first = is, false
+		} else if is != inNumber || is && p.Individual {
+			break
+		}
+		at += size
+	}
+	return at
+}
+
+func (f *fused) words(ids []int32, w *work, u *unicodeData, s string) []int32 {
+	for at := 0; at < len(s); {
+		end := f.scan(u, s, at)
+		if n := end - at; n <= maxCachedWord && w.words != nil {
+			key := wordKey(s, at, n)
+			if e := w.words.find(key); e != nil {
+				ids = e.appendIDs(ids)
+			} else {
+				before := len(ids)
+				ids = f.word(ids, w, s[at:end])
+				w.words.learn(key, ids[before:])
+			}
+		} else {
+			ids = f.word(ids, w, s[at:end])
+		}
+		at = end
+	}
+	return ids
+}
+
+// word appends the ids of a word.
+func (f *fused) word(ids []int32, w *work, s string) []int32 {
+	if f.model.IgnoreMerges {
+		if id := f.model.wholeID(s, true); id >= 0 {
+			return append(ids, id)
+		}
+	}
+	st := &w.model.pairwise
+	f.model.fast.encode(st, s)
+	return append(ids, st.ids...)
+}
+
+// maxCachedWord is what fits into the key of a word, with its length.
+const maxCachedWord = 15
+
+// wordCache keeps the ids of short words of few tokens. It forgets a word when
+// another one needs its place.
+type wordCache struct {
+	sets [1 << wordCacheBits][2]cachedWord // the one used last first
+}
+
+const wordCacheBits = 15
+
+// cachedWord takes half a cache line.
+type cachedWord struct {
+	key [2]uint64 // the bytes, and their number in the highest byte
+	ids [4]int32  // unused ones are -1
+}
+
+func (c *wordCache) set(key [2]uint64) *[2]cachedWord {
+	hash := key[0]*0x9e3779b97f4a7c15 ^ key[1]*0xd6e8feb86659fd93
+	hash ^= hash >> 32
+	return &c.sets[hash*0x9e3779b97f4a7c15>>(64-wordCacheBits)]
+}
+
+// find returns the word with the key, nil if it is not there.
+func (c *wordCache) find(key [2]uint64) *cachedWord {
+	set := c.set(key)
+	if set[0].key == key {
+		return &set[0]
+	}
+	if set[1].key == key {
+		set[0], set[1] = set[1], set[0]
+		return &set[0]
+	}
+	return nil
+}
+
+// learn keeps the ids of the word with the key, if there is room for them.
+func (c *wordCache) learn(key [2]uint64, ids []int32) {
+	if len(ids) > len(cachedWord{}.ids) {
+		return
+	}
+	set := c.set(key)
+	set[1] = set[0]
+	set[0].key = key
+	for i := copy(set[0].ids[:], ids); i < len(set[0].ids); i++ {
+		set[0].ids[i] = -1
+	}
+}
+
+func (e *cachedWord) appendIDs(ids []int32) []int32 {
+	for _, id := range e.ids {
+		if id < 0 {
+			break
+		}
+		ids = append(ids, id)
+	}
+	return ids
+}
+
+// wordKey returns the key of the n bytes at byte at of s.
+func wordKey(s string, at, n int) (key [2]uint64) {
+	if at+16 > len(s) {
+		var b [16]byte
+		copy(b[:], s[at:at+n])
+		key[0] = binary.LittleEndian.Uint64(b[:8])
+		key[1] = binary.LittleEndian.Uint64(b[8:]) | uint64(n)<<56
+		return key
+	}
+	b := s[at : at+16]
+	key[0] = le64(b[:8])
+	if n < 8 {
+		key[0] &= 1<<(8*n) - 1
+	} else {
+		key[1] = le64(b[8:]) & (1<<(8*(n-8)) - 1)
+	}
+	key[1] |= uint64(n) << 56
+	return key
+}
+
+// le64 reads eight bytes, the lowest first.
+func le64(s string) uint64 {
+	_ = s[7]
+	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
+}
