@@ -46,8 +46,13 @@ func (g *Graph) Attend(a *Attention, q *Tensor, keys Keys, spans []Span, probs [
 	}
 	group := a.Heads / a.KVHeads
 	t.queries = max(1, queryRows/group)
+	work := 0
 	for _, s := range spans {
 		t.items += (s.Len + t.queries - 1) / t.queries * a.KVHeads
+		work += s.Len * (s.Pos + s.Len) * a.Heads * (a.Dim + a.VDim)
+	}
+	if work < inlineProduct {
+		threads = 1
 	}
 	for range threads {
 		t.scratch = append(t.scratch, g.newScratch(a, kv, t.queries*group))
@@ -56,7 +61,7 @@ func (g *Graph) Attend(a *Attention, q *Tensor, keys Keys, spans []Span, probs [
 		g.attendTiles(t)
 		return out
 	}
-	g.pool.Run(t, t.items)
+	g.run(t, t.items, threads)
 	return out
 }
 

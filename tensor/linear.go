@@ -22,12 +22,32 @@ func (g *Graph) Linear(x *Tensor, ws []*Weight, bias *Tensor) *Tensor {
 		g.prepare(t, w)
 		t.panels += w.panels()
 	}
-	t.split(g.pool.Threads())
-	g.pool.Run(t, t.rowBlocks*t.colBlocks)
+	threads := g.pool.Threads()
+	if x.Rows*x.Cols*cols < inlineProduct {
+		threads = 1
+	}
+	t.split(threads)
+	g.run(t, t.rowBlocks*t.colBlocks, threads)
 	if g.tape != nil {
+		give(g, t.bf16)
 		g.record(node{back: linearBack, x: x, out: out, ws: ws, b: bias})
 	}
 	return out
+}
+
+// inlineProduct is the number of multiply-adds below which sharing a product out
+// costs more than it saves: a few microseconds.
+const inlineProduct = 1 << 16
+
+// run calls t.Do for every i below n, on the pool unless threads is 1.
+func (g *Graph) run(t kernel.Task, n, threads int) {
+	if threads > 1 {
+		g.pool.Run(t, n)
+		return
+	}
+	for i := range n {
+		t.Do(0, i)
+	}
 }
 
 // prepare makes the form of the input that a weight's dtype multiplies.
@@ -36,7 +56,7 @@ func (g *Graph) prepare(t *linearTask, w *Weight) {
 	switch {
 	case w.DType == BF16 && t.bf16 == nil:
 		t.bf16ld = (x.Cols + 1) &^ 1
-		t.bf16 = alloc[uint16](&g.mem, x.Rows*t.bf16ld)
+		t.bf16 = take[uint16](g, x.Rows*t.bf16ld)
 	case w.DType == Quant && t.q.Q == nil:
 		q, blocks := kernel.QRowSizes(x.Rows, x.Cols)
 		t.q = kernel.QRows{
