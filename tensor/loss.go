@@ -36,7 +36,8 @@ type CrossEntropy struct {
 // [rows, 1]. As torch.nn.functional.cross_entropy: with class weights w and
 // smoothing ε the loss of a row with label y is
 // −(1−ε)·w_y·log p_y − ε/classes·Σ w_c·log p_c, and Mean divides by Σ w_y.
-// Without a label that counts the result is 0.
+// Without a label that counts the result is 0. Backward may put the gradient
+// of the logits in their place.
 func (g *Graph) CrossEntropy(logits *Tensor, labels []int32, o CrossEntropy) *Tensor {
 	for r, y := range labels {
 		if int(y) >= logits.Cols {
@@ -50,7 +51,7 @@ func (g *Graph) CrossEntropy(logits *Tensor, labels []int32, o CrossEntropy) *Te
 		out = g.New(rows, 1)
 	}
 	g.tasks.node = node{
-		back: rowsBack, row: crossEntropyBack, x: logits, out: out, loss: o, ids: labels,
+		back: crossEntropyBack, row: crossEntropyBackRow, x: logits, out: out, loss: o, ids: labels,
 		stats: alloc[float32](&g.mem, 2*rows), s: 1,
 	}
 	n := &g.tasks.node
@@ -127,9 +128,38 @@ func crossEntropyRow(g *Graph, n *node, worker, r int) {
 	n.stats[2*r], n.stats[2*r+1] = loss+float32(o.ZLoss*float32(lse*lse)), lse
 }
 
-// crossEntropyBack, with p = softmax(x) and W = Σ w_c:
+// crossEntropyBack spares the memory of a second matrix [rows, classes] where
+// nothing else needs the logits.
+func crossEntropyBack(g *Graph, n *node) {
+	x := n.x
+	if !g.spare(x) {
+		rowsBack(g, n)
+		return
+	}
+	x.Grad = x.Data
+	n.dx = gradient{data: x.Data, cols: x.Cols, stride: x.Stride, fresh: true}
+	g.loop(n, x.Rows, x.Rows*x.Cols, rowBack)
+}
+
+// spare says that the elements of t are not needed any more after the one
+// operation that has read it: a linear layer made it.
+func (g *Graph) spare(t *Tensor) bool {
+	uses, linear := 0, false
+	for i := range g.tape.nodes {
+		n := &g.tape.nodes[i]
+		for _, x := range []*Tensor{n.x, n.y, n.w} {
+			if x != nil && (x == t || x.base == t) {
+				uses++
+			}
+		}
+		linear = linear || n.out == t && n.ws != nil
+	}
+	return linear && uses == 1 && t.Grad == nil
+}
+
+// crossEntropyBackRow, with p = softmax(x) and W = Σ w_c:
 // dx_c = dout·((1−ε)·w_y·(p_c − [c = y]) + ε/classes·(W·p_c − w_c) + 2·z·lse·p_c).
-func crossEntropyBack(n *node, r int, dout, dx, _ []float32) {
+func crossEntropyBackRow(n *node, r int, dout, dx, _ []float32) {
 	o, y := &n.loss, n.ids[r]
 	if y < 0 {
 		clear(dx)
