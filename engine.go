@@ -13,7 +13,7 @@ import (
 // EngineOptions bound what an engine computes at once; zero values are the
 // defaults.
 type EngineOptions struct {
-	CacheTokens  int  // room of the KV cache in tokens; default one sequence of the model's context
+	CacheTokens  int  // room of the KV cache in tokens; default half of the free memory, for 1 to 64 sequences
 	MaxSequences int  // computed at once; default 64
 	NoReuse      bool // do not keep prefixes for later requests
 }
@@ -74,6 +74,9 @@ func NewEngine(m *Model, opt EngineOptions) (*Engine, error) {
 }
 
 func (m *Model) newEngine(opt EngineOptions) *Engine {
+	if opt.CacheTokens <= 0 {
+		opt.CacheTokens = m.defaultCacheTokens()
+	}
 	return &Engine{m: m, e: engine.New(m.m, m.pool, &m.work, engine.Options{
 		PrefillChunk: m.opt.PrefillChunk, BF16: m.bf16,
 		CacheTokens: opt.CacheTokens, MaxSequences: opt.MaxSequences, NoReuse: opt.NoReuse,

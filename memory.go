@@ -1,0 +1,40 @@
+package wenmo
+
+import (
+	"os"
+	"strconv"
+	"strings"
+
+	"wenmo/tensor"
+)
+
+// defaultCacheTokens is the room of an engine's KV cache where nobody says: half
+// of the memory that is free now, but at least one sequence of the model's
+// context and at most 64. Memory is taken only as sequences grow.
+func (m *Model) defaultCacheTokens() int {
+	shape := m.m.KV
+	shape.BF16 = m.bf16
+	perToken := max(1, shape.PageBytes()/tensor.PageTokens)
+	const most = 64
+	return min(max(freeMemory()/2/perToken, m.m.Context), most*m.m.Context)
+}
+
+// freeMemory is how many bytes can be had without swapping, a guess where the
+// system does not tell.
+func freeMemory() int {
+	const guess = 4 << 30
+	data, err := os.ReadFile("/proc/meminfo")
+	if err != nil {
+		return guess
+	}
+	for line := range strings.Lines(string(data)) {
+		if rest, ok := strings.CutPrefix(line, "MemAvailable:"); ok {
+			kb, err := strconv.Atoi(strings.TrimSuffix(strings.TrimSpace(rest), " kB"))
+			if err != nil {
+				return guess
+			}
+			return kb << 10
+		}
+	}
+	return guess
+}
