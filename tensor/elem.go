@@ -7,15 +7,28 @@ func (g *Graph) Add(x, y *Tensor) *Tensor {
 	out := g.New(x.Rows, x.Cols)
 	g.eachRow(rowTask{run: addRow, x: x, y: y, out: out})
 	if g.tape != nil {
-		g.record(node{back: rowsBack, row: addBack, x: x, y: y, out: out})
+		g.record(node{back: addBack, row: addBackRow, x: x, y: y, out: out})
 	}
 	return out
 }
 
 func addRow(t *rowTask, r int) { kernel.Add(t.out.Row(r), t.x.Row(r), t.y.Row(r)) }
 
-// addBack: dx = dout, dy = dout.
-func addBack(_ *node, _ int, dout, dx, dy []float32) {
+// addBack gives the memory of dout, which nobody needs any more, to dx where
+// there is none yet.
+func addBack(g *Graph, n *node) {
+	x, y, out := n.x, n.y, n.out
+	if !x.taped || x.base != nil || x.Grad != nil || y == x || y.base == x {
+		rowsBack(g, n)
+		return
+	}
+	n.x, n.y = y, nil
+	rowsBack(g, n)
+	x.Grad, out.Grad = out.Grad, nil
+}
+
+// addBackRow: dx = dout, dy = dout.
+func addBackRow(_ *node, _ int, dout, dx, dy []float32) {
 	copy(dx, dout)
 	copy(dy, dout)
 }

@@ -116,7 +116,7 @@ func crossEntropyRow(g *Graph, n *node, worker, r int) {
 	kernel.LogSoftmax(logp, x)
 	loss := float32(-logp[y]) * o.weight(y)
 	if o.Smoothing > 0 {
-		all := float32(0)
+		var all float32
 		if o.Weights == nil {
 			all = kernel.Sum(logp)
 		} else {

@@ -59,11 +59,13 @@ func (g *Graph) matMul(task matMulTask, batch int) {
 	t := &g.tasks.matMul
 	*t = task
 	threads := g.pool.Threads()
-	t.panels = alloc[float32](&g.mem, threads*panelLen[float32](t.n, t.k))
+	t.panels = g.take(threads * panelLen[float32](t.n, t.k))
 	if t.byCol {
-		t.left = alloc[float32](&g.mem, threads*t.m*t.k)
+		t.left = g.take(threads * t.m * t.k)
 	}
 	g.pool.Run(t, batch)
+	g.give(t.left)
+	g.give(t.panels)
 }
 
 func (t *matMulTask) Do(worker, i int) {
