@@ -411,16 +411,24 @@ func (o *op) compute(t testing.TB, s size, threads int) [][]float32 {
 	g := tensor.NewGraph(pool)
 	defer g.Close()
 	g.Record(true)
-	y, in := o.both(t, g, s)
-	out := [][]float32{y}
-	for _, x := range in {
+	e := o.env(g, s)
+	y := o.run(e)
+	if err := g.Err(); err != nil {
+		t.Fatal(err)
+	}
+	out := [][]float32{slices.Clone(y.Data[:y.Rows*y.Cols])}
+	g.Backward(y, random(len(out[0]), 99))
+	for _, f := range e.after {
+		f()
+	}
+	for _, x := range e.in {
 		out = append(out, x.Grad)
 	}
 	return out
 }
 
-// both runs an operation and its backward.
-func (o *op) both(t testing.TB, g *tensor.Graph, s size) (result []float32, in []*tensor.Tensor) {
+// env returns what an operation runs in, with its operands.
+func (o *op) env(g *tensor.Graph, s size) *env {
 	e := &env{size: s, g: g}
 	for i, v := range o.inputs(s) {
 		shape := o.shapes(s)[i]
@@ -428,16 +436,7 @@ func (o *op) both(t testing.TB, g *tensor.Graph, s size) (result []float32, in [
 		x.Grad = make([]float32, len(v))
 		e.in = append(e.in, x)
 	}
-	y := o.run(e)
-	if err := g.Err(); err != nil {
-		t.Fatal(err)
-	}
-	result = slices.Clone(y.Data[:y.Rows*y.Cols])
-	g.Backward(y, random(len(result), 99))
-	for _, f := range e.after {
-		f()
-	}
-	return result, e.in
+	return e
 }
 
 // expected is what an operation's definition says; of the gradients only some
@@ -494,9 +493,14 @@ func BenchmarkOps(b *testing.B) {
 			g := tensor.NewGraph(pool)
 			defer g.Close()
 			g.Record(true)
+			e := o.env(g, size{tokens: 256, width: 192})
 			for b.Loop() {
 				g.Reset()
-				o.both(b, g, size{tokens: 256, width: 192})
+				g.Backward(o.run(e), nil)
+				for _, f := range e.after {
+					f()
+				}
+				e.after = nil
 			}
 		})
 	}
