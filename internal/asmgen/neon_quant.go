@@ -244,16 +244,29 @@ func (k *quantNeon) unit(rows int) {
 			k.Op("VEOR", (vreg(i) + 8).bytes(), (vreg(i) + 8).bytes(), (vreg(i) + 8).bytes())
 		}
 	}
-	for half := range 2 {
-		for r := range rows {
-			k.Op("VLD1.P", (armQ + arm(r)).at(16), list(quantActs+vreg(r), 1))
-		}
-		for quad := range 4 {
-			k.loadWeights(quad)
-			k.addQuad(rows, half, quad)
-		}
+	if k.tail == tailTwo {
+		k.half16(rows, 0)
+		k.half16(rows, 1)
+	} else {
+		again := k.NewLabel("half")
+		k.Op("MOVD", Imm(2), armCount)
+		k.Mark(again)
+		k.half16(rows, 0)
+		k.Op("SUBS", Imm(1), armCount)
+		k.Op("BNE", again)
 	}
 	k.tail4(rows)
+}
+
+// half16 adds half of a unit to the sums, or with half = 1 to the last ones.
+func (k *quantNeon) half16(rows, half int) {
+	for r := range rows {
+		k.Op("VLD1.P", (armQ + arm(r)).at(16), list(quantActs+vreg(r), 1))
+	}
+	for quad := range 4 {
+		k.loadWeights(quad)
+		k.addQuad(rows, half, quad)
+	}
 }
 
 // loadWeights makes the weights of a quad signed bytes in four registers.
@@ -294,7 +307,7 @@ func (k *quantNeon) addQuad(rows, half, quad int) {
 		}
 		for part := range 4 {
 			sum, w := k.sum(r, part), quantWeights+vreg(part)
-			if half == 1 && k.tail == tailTwo {
+			if half == 1 {
 				sum = k.last(r, part)
 			}
 			if k.dot {

@@ -195,8 +195,7 @@ func (b quantWide) begin() {
 			case !correct:
 				b.Op("VPXORD", sum, sum, sum)
 			case p == 0:
-				b.Op("VPBROADCASTD", b.blockSum(r), sum)
-				b.Op("VPSLLD", Imm(b.offset), sum, sum)
+				b.Op("VPSLLD.BCST", Imm(b.offset), b.blockSum(r), sum)
 				b.Op("VPSUBD", sum, b.temp(0), sum)
 			default:
 				b.Op("VMOVDQA32", b.sum(r, 0), sum)
@@ -215,14 +214,27 @@ func (b quantWide) dotBytes() {
 			b.Op("PREFETCHT0", b.w(p, quad*panelRow+quantAhead))
 			b.Op("VMOVDQU32", b.w(p, quad*panelRow), b.temp(p))
 		}
-		for r := range b.rows {
-			for p := range b.panels {
-				sum := b.sum(r, p)
-				if b.tail == tailTwo && quad >= 4 {
-					sum = b.last(r)
-				}
-				b.Op("VPDPBUSD.BCST", b.q(r, 4*quad), b.temp(p), sum)
-			}
+		b.addQuad(quad)
+	}
+}
+
+// addQuad adds the products of a quad, whose weights are in the first
+// temporary registers. Two panels share a broadcast; a single one takes it in
+// passing.
+func (b quantWide) addQuad(quad int) {
+	for r := range b.rows {
+		sum := b.sum(r, 0)
+		if b.tail == tailTwo && quad >= 4 {
+			sum = b.last(r)
+		}
+		if b.panels == 1 {
+			b.Op("VPDPBUSD.BCST", b.q(r, 4*quad), b.temp(0), sum)
+			continue
+		}
+		x := b.temp(3 + r%2)
+		b.Op("VPBROADCASTD", b.q(r, 4*quad), x)
+		for p := range b.panels {
+			b.Op("VPDPBUSD", x, b.temp(p), b.sum(r, p))
 		}
 	}
 }
@@ -242,11 +254,7 @@ func (b quantWide) dotNibbles() {
 			}
 			b.Op("VPANDD", mask, w, w)
 		}
-		for r := range b.rows {
-			for p := range b.panels {
-				b.Op("VPDPBUSD.BCST", b.q(r, 4*quad), b.temp(p), b.sum(r, p))
-			}
-		}
+		b.addQuad(quad)
 	}
 }
 

@@ -32,15 +32,16 @@ var (
 	tileStep   = R10
 	tileStep3  = R11
 	tilePanels = CX
-	tileK      = BX  // steps left
-	tileTmp    = R12 // also the fifth of eight panels
-	tileX      = [4]Reg{SI, R13, R14, R15}
+	tileK      = BX              // steps left
+	tileTmp    = R12             // also the fifth of eight panels
+	tileX      = [2]Reg{SI, R13} // three rows each
 )
 
 // isa is what differs between the two vector lengths of a float kernel.
 type isa struct {
 	class Class
 	bytes int             // of a register
+	ahead int             // bytes of a panel that are fetched ahead
 	shape map[int][]int   // rows → panels at a time, most first, down to 1
 	reg   func(n int) Reg // vector register n
 }
@@ -51,13 +52,15 @@ func vectors(c Class) func(int) Reg {
 	return func(n int) Reg { return Reg{c, uint8(n)} }
 }
 
+// Tiles are at most six rows high. More rows would need fewer loads, but rows
+// of activations are often a multiple of 4 kB apart, and then all of them share
+// one set of the innermost cache, which holds eight lines.
 var (
-	avx2 = &isa{class: Y, bytes: 32, reg: vectors(Y), shape: map[int][]int{
+	avx2 = &isa{class: Y, bytes: 32, ahead: 2048, reg: vectors(Y), shape: map[int][]int{
 		1: {4, 2, 1}, 2: {2, 1}, 3: {2, 1}, 4: {1}, 5: {1}, 6: {1},
 	}}
-	avx512 = &isa{class: Z, bytes: 64, reg: vectors(Z), shape: map[int][]int{
-		1: {8, 4, 1}, 2: {4, 1}, 3: {4, 1}, 4: {4, 1}, 5: {2, 1}, 6: {2, 1}, 7: {2, 1}, 8: {2, 1},
-		9: {2, 1}, 10: {2, 1}, 11: {2, 1}, 12: {2, 1},
+	avx512 = &isa{class: Z, bytes: 64, ahead: 1024, reg: vectors(Z), shape: map[int][]int{
+		1: {8, 4, 1}, 2: {4, 2, 1}, 3: {4, 2, 1}, 4: {4, 2, 1}, 5: {4, 2, 1}, 6: {4, 2, 1},
 	}}
 )
 
@@ -238,17 +241,14 @@ func (t *tileKernel) kLoop(rows, panels int, step func(u int)) {
 // A block of many rows takes so long for each row of a panel that the processor
 // by itself does not fetch weights from memory early enough. With few rows it
 // does, and several panels at a time are fetched better without help.
-const (
-	prefetchAhead = 2048
-	prefetchRows  = 4
-)
+const prefetchRows = 4
 
 func (t *tileKernel) prefetch(rows, panels, u int) {
 	if rows < prefetchRows {
 		return
 	}
 	for p := range panels {
-		t.Op("PREFETCHT0", t.wAt(p, u*panelRow+prefetchAhead))
+		t.Op("PREFETCHT0", t.wAt(p, u*panelRow+t.ahead))
 	}
 }
 
