@@ -176,30 +176,28 @@ func (u *unicodeData) standsAlone(s string, start, end int) bool {
 // merge checks the added tokens against the vocabulary and returns all tokens
 // by id.
 func (a *addedTokens) merge(x *vocabIndex) (vocab, error) {
-	all := x.tokens
-	for _, id := range a.ids() {
-		t := a.byID[id]
-		if id < 0 {
-			return nil, fmt.Errorf("added token %s has the id %d", shorten(t.Content), id)
+	ids := a.ids()
+	size := len(x.tokens)
+	for _, id := range ids {
+		switch {
+		case id < 0:
+			return nil, fmt.Errorf("added token %s has the id %d", shorten(a.byID[id].Content), id)
+		case int(id) > size+maxIDGap:
+			return nil, fmt.Errorf("added token %s has the id %d, far beyond the %d tokens before it", shorten(a.byID[id].Content), id, size)
 		}
-		if known := x.id(t.Content); known >= 0 && known != id {
-			return nil, fmt.Errorf("added token %s has the id %d, and %d in the vocabulary", shorten(t.Content), id, known)
+		size = max(size, int(id)+1)
+	}
+	all := make(vocab, size)
+	copy(all, x.tokens)
+	for _, id := range ids {
+		content := a.byID[id].Content
+		if known := x.id(content); known >= 0 && known != id {
+			return nil, fmt.Errorf("added token %s has the id %d, and %d in the vocabulary", shorten(content), id, known)
 		}
-		if old := all.token(id); old != "" && old != t.Content {
-			return nil, fmt.Errorf("id %d belongs to the token %s and to the added token %s", id, shorten(old), shorten(t.Content))
+		if all[id] != "" && all[id] != content {
+			return nil, fmt.Errorf("id %d belongs to the token %s and to the added token %s", id, shorten(all[id]), shorten(content))
 		}
-		if int(id) > len(all)+maxIDGap {
-			return nil, fmt.Errorf("added token %s has the id %d, far beyond the %d tokens before it", shorten(t.Content), id, len(all))
-		}
-		if int(id) >= len(all) {
-			all = append(slices.Clip(all), make(vocab, int(id)+1-len(all))...)
-		}
-		if all[id] == "" {
-			if len(all) == len(x.tokens) {
-				all = slices.Clone(all)
-			}
-			all[id] = t.Content
-		}
+		all[id] = content
 	}
 	return all, nil
 }

@@ -27,8 +27,7 @@ type bpe struct {
 	// letters holds the tokens of the byte-level letters by byte; -1: none.
 	letters [256]int32
 
-	fast      *pairwise // nil: the model does not allow it
-	fastBytes bool      // fast is for pieces of bytes
+	quick quickWay
 }
 
 // merge joins two tokens, by their ids.
@@ -55,6 +54,7 @@ func (m *bpe) prepare(x *vocabIndex) (err error) {
 func (m *bpe) buildMerges() error {
 	m.merged = newMergeTable(len(m.Merges))
 	var buf []byte
+	last := int32(-1) // most merges make the token after that of the merge before
 	for rank, mg := range m.Merges {
 		left, right := m.Vocab.token(mg.left), m.Vocab.token(mg.right)
 		if left == "" || right == "" {
@@ -65,7 +65,11 @@ func (m *bpe) buildMerges() error {
 			return fmt.Errorf("merge %d: %s does not begin with continuing_subword_prefix %q", rank, shorten(right), m.ContinuingSubwordPrefix)
 		}
 		buf = append(append(buf[:0], left...), rest...)
-		id := m.index.id(string(buf))
+		id := last + 1
+		if m.Vocab.token(id) != string(buf) {
+			id = m.index.id(string(buf))
+		}
+		last = id
 		if id < 0 {
 			return fmt.Errorf("merge %d: %s and %s make %s, which is not in the vocabulary", rank, shorten(left), shorten(right), shorten(string(buf)))
 		}
@@ -157,9 +161,9 @@ func (m *bpe) tokenize(w *work, p piece) {
 			return
 		}
 	}
-	if m.fast != nil && w.bytes == m.fastBytes {
+	if fast := m.quick.get(len(s)); fast != nil && w.bytes == m.quick.bytes {
 		st := &w.model.pairwise
-		m.fast.encode(st, s)
+		fast.encode(st, s)
 		at := p.start
 		for i, id := range st.ids {
 			end := p.start + int(st.ends[i])
@@ -172,15 +176,21 @@ func (m *bpe) tokenize(w *work, p piece) {
 	m.symbolsOf(st, s, w.bytes)
 	m.mergeAll(st)
 	at := p.start
-	for i := int32(0); i >= 0 && len(st.symbols) > 0; i = st.symbols[i].next {
-		y := st.symbols[i]
+	for y := range st.left() {
 		w.tokens = append(w.tokens, token{id: y.id, start: at, end: at + int(y.size)})
 		at += int(y.size)
 	}
 }
 
-// speedUp makes ready for pieces of one kind, of bytes or of text.
-func (m *bpe) speedUp(asBytes bool) { m.fast, m.fastBytes = newPairwise(m, asBytes), asBytes }
+// appendMerged appends the ids of a piece of bytes.
+func (m *bpe) appendMerged(ids []int32, st *bpeState, s string) []int32 {
+	m.symbolsOf(st, s, true)
+	m.mergeAll(st)
+	for y := range st.left() {
+		ids = append(ids, y.id)
+	}
+	return ids
+}
 
 // takesBytes reports whether the model can see bytes in the place of their
 // letters: what it does with a letter must not depend on its name.

@@ -3,6 +3,7 @@ package tokenizer
 import (
 	"math"
 	"math/bits"
+	"sync/atomic"
 	"unicode/utf8"
 )
 
@@ -26,6 +27,47 @@ type pairwise struct {
 	bytes   [256]int32
 	unk     int32 // -1: bytes
 	fuseUnk bool
+}
+
+// quickWay is the pairwise search of a model, once it is there: it is made
+// beside whatever comes after loading, and merging serves until then.
+type quickWay struct {
+	bytes bool // the pieces are bytes, else text
+	way   atomic.Pointer[pairwise]
+	ready chan struct{} // closed when way is set or is known to be impossible
+}
+
+// start makes the way.
+func (q *quickWay) start(m *bpe, asBytes bool) {
+	const small = 4000 // merges
+	q.bytes = asBytes
+	q.ready = make(chan struct{})
+	make := func() {
+		q.way.Store(newPairwise(m, asBytes))
+		close(q.ready)
+	}
+	if len(m.Merges) <= small {
+		make()
+	} else {
+		go make()
+	}
+}
+
+// get returns the way for n bytes of text, nil if there is none. A long text
+// waits for it.
+func (q *quickWay) get(n int) *pairwise {
+	const long = 1 << 15
+	if way := q.way.Load(); way != nil || n < long {
+		return way
+	}
+	q.wait()
+	return q.way.Load()
+}
+
+func (q *quickWay) wait() {
+	if q.ready != nil {
+		<-q.ready
+	}
 }
 
 // made is the last merge of a token when it is merged alone; rank -1: none.

@@ -1,5 +1,7 @@
 package tokenizer
 
+import "iter"
+
 // bpeState is what merging one piece takes.
 type bpeState struct {
 	symbols []symbol
@@ -19,6 +21,17 @@ func (st *bpeState) add(id int32, size int) {
 		st.symbols[n-1].next = n
 	}
 	st.symbols = append(st.symbols, symbol{id: id, size: int32(size), prev: n - 1, next: -1})
+}
+
+// left goes over the symbols that are left.
+func (st *bpeState) left() iter.Seq[symbol] {
+	return func(yield func(symbol) bool) {
+		for i := int32(0); i >= 0 && len(st.symbols) > 0; i = st.symbols[i].next {
+			if !yield(st.symbols[i]) {
+				return
+			}
+		}
+	}
 }
 
 // symbolsOf makes the tokens that merging begins with: those of the bytes'

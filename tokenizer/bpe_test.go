@@ -51,14 +51,14 @@ func byDefinition(m *bpe, s string, asBytes bool) string {
 	m.symbolsOf(&st, s, asBytes)
 	m.mergeAll(&st)
 	var out strings.Builder
-	for i := int32(0); i >= 0 && len(st.symbols) > 0; i = st.symbols[i].next {
-		fmt.Fprintf(&out, "%d:%d ", st.symbols[i].id, st.symbols[i].size)
+	for y := range st.left() {
+		fmt.Fprintf(&out, "%d:%d ", y.id, y.size)
 	}
 	return out.String()
 }
 
-func byPairs(m *bpe, st *pairwiseState, s string) string {
-	m.fast.encode(st, s)
+func byPairs(p *pairwise, st *pairwiseState, s string) string {
+	p.encode(st, s)
 	var out strings.Builder
 	at := int32(0)
 	for i, id := range st.ids {
@@ -81,14 +81,14 @@ func TestPairwiseEqualsMerging(t *testing.T) {
 		if err := m.prepare(x); err != nil {
 			t.Fatal(err)
 		}
-		m.speedUp(false)
-		if m.fast == nil {
+		p := newPairwise(m, false)
+		if p == nil {
 			continue
 		}
 		fast++
 		for range 20 {
 			s := randomText(rng, rng.IntN(100))
-			if got, want := byPairs(m, &st, s), byDefinition(m, s, false); got != want {
+			if got, want := byPairs(p, &st, s), byDefinition(m, s, false); got != want {
 				t.Fatalf("%q with merges %v of %q:\ngot  %s\nwant %s", s, m.Merges, m.Vocab, got, want)
 			}
 		}

@@ -19,9 +19,12 @@ func (byteLevel) typeName() string { return "ByteLevel" }
 // gpt2Pattern is the split that byteLevel brings along.
 const gpt2Pattern = `'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`
 
-// byteLetters holds the letter of each byte, letterBytes the way back.
-var byteLetters, letterBytes = func() (letters [256]rune, bytes map[rune]byte) {
-	bytes = make(map[rune]byte, 256)
+// byteLetters holds the letter of each byte, letterBytes the byte of each
+// letter, -1 for other characters.
+var byteLetters, letterBytes = func() (letters [256]rune, bytes [256 + 68]int16) {
+	for r := range bytes {
+		bytes[r] = -1
+	}
 	next := rune(256)
 	for b := range 256 {
 		letters[b] = rune(b)
@@ -29,17 +32,26 @@ var byteLetters, letterBytes = func() (letters [256]rune, bytes map[rune]byte) {
 			letters[b] = next
 			next++
 		}
-		bytes[letters[b]] = byte(b)
+		bytes[letters[b]] = int16(b)
 	}
 	return letters, bytes
 }()
+
+// letterByte returns the byte that the letter r stands for; ok is false for
+// other characters.
+func letterByte(r rune) (b byte, ok bool) {
+	if r >= rune(len(letterBytes)) || letterBytes[r] < 0 {
+		return 0, false
+	}
+	return byte(letterBytes[r]), true
+}
 
 // bytesOf returns the bytes that a byte-level token stands for; ok is false
 // if it has other letters.
 func bytesOf(token string) (bytes []byte, ok bool) {
 	bytes = make([]byte, 0, len(token))
 	for _, r := range token {
-		b, ok := letterBytes[r]
+		b, ok := letterByte(r)
 		if !ok {
 			return nil, false
 		}
@@ -98,7 +110,7 @@ func (byteLevel) decode(tokens []string) []string {
 func appendBytesOf(to []byte, token string) []byte {
 	mark := len(to)
 	for _, r := range token {
-		b, ok := letterBytes[r]
+		b, ok := letterByte(r)
 		if !ok {
 			return append(to[:mark], token...)
 		}

@@ -25,7 +25,7 @@ func newFused(p preTokenizer, m *bpe) *fused {
 		}
 	}
 	last, ok := steps[len(steps)-1].(byteLevel)
-	if !ok || last.AddPrefixSpace || m.fast == nil || !m.fastBytes {
+	if !ok || last.AddPrefixSpace {
 		return nil
 	}
 	switch {
@@ -49,6 +49,7 @@ func (f *fused) appendIDs(ids []int32, w *work) []int32 {
 		w.words = &wordCache{}
 	}
 	u := loadUnicode()
+	f.model.quick.get(len(w.text))
 	for _, p := range w.pieces {
 		if p.added >= 0 {
 			ids = append(ids, p.added)
@@ -112,8 +113,12 @@ func (f *fused) word(ids []int32, w *work, s string) []int32 {
 			return append(ids, id)
 		}
 	}
+	fast := f.model.quick.get(len(s))
+	if fast == nil {
+		return f.model.appendMerged(ids, &w.model.bpe, s)
+	}
 	st := &w.model.pairwise
-	f.model.fast.encode(st, s)
+	fast.encode(st, s)
 	return append(ids, st.ids...)
 }
 

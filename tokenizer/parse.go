@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+	"unsafe"
 )
 
 // parseSpec reads a tokenizer.json.
@@ -17,8 +18,16 @@ func parseSpec(data []byte) (spec, error) {
 		return s, errors.New("not UTF-8")
 	}
 	raw := map[string]string{}
-	r := &jsonReader{s: string(data)}
+	// What is kept of the file is copied out of it: neither can data change
+	// the tokenizer later, nor does the file stay in memory.
+	r := &jsonReader{s: unsafe.String(unsafe.SliceData(data), len(data))}
 	err := r.object(func(key string) (err error) {
+		if key == "model" && r.peek() == '{' {
+			if s.Model, err = parseModel(r); err != nil {
+				err = joinPath("model", err)
+			}
+			return err
+		}
 		raw[key], err = r.raw()
 		return err
 	})
@@ -42,7 +51,6 @@ func parseSpec(data []byte) (spec, error) {
 		{"pre_tokenizer", readPart(&s.PreTokenizer, preTokenizers)},
 		{"post_processor", readPart(&s.PostProcessor, postProcessors)},
 		{"decoder", readPart(&s.Decoder, decoders)},
-		{"model", func(raw string) (err error) { s.Model, err = parseModel(raw); return err }},
 	} {
 		text := raw[step.field]
 		if text == "" || text == "null" {

@@ -3,6 +3,7 @@ package tokenizer
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -27,22 +28,38 @@ func value[T any](p *T, otherwise T) T {
 	return *p
 }
 
-func parseModel(raw string) (model, error) {
-	r := &jsonReader{s: raw}
-	var vocabText, mergesText string
+// modelParts are the large fields of a model, read; what is there tells the
+// type of models from before the files named it.
+type modelParts struct {
+	vocab      vocab
+	scores     []float64 // of a Unigram
+	scored     bool
+	merges     []merge
+	hasMerges  bool
+	laterText  string // merges that came before the vocabulary
+	index      *vocabIndex
+	laterStart int
+}
+
+func parseModel(r *jsonReader) (model, error) {
+	var parts modelParts
 	head := map[string]json.RawMessage{}
-	err := r.object(func(key string) (err error) {
-		text, err := r.raw()
+	err := r.object(func(key string) error {
 		switch key {
 		case "vocab":
-			vocabText = text
+			return parts.readVocab(r)
 		case "merges":
-			mergesText = text
-		default:
-			head[key] = json.RawMessage(text)
+			return parts.readMerges(r)
 		}
+		text, err := r.raw()
+		head[key] = json.RawMessage(text)
 		return err
 	})
+	if err == nil && parts.laterText != "" {
+		later := &jsonReader{s: r.s[:parts.laterStart+len(parts.laterText)], pos: parts.laterStart}
+		parts.laterText = ""
+		err = parts.readMerges(later)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -51,20 +68,53 @@ func parseModel(raw string) (model, error) {
 	if err := json.Unmarshal(b, &h); err != nil {
 		return nil, err
 	}
-	if vocabText == "" {
+	if parts.vocab == nil {
 		return nil, fmt.Errorf("vocab is missing")
 	}
-	return h.model(vocabText, mergesText)
+	return h.model(&parts)
+}
+
+func (p *modelParts) readVocab(r *jsonReader) (err error) {
+	if r.peek() == '[' {
+		p.scored = true
+		p.vocab, p.scores, err = parseScored(r)
+	} else {
+		p.vocab, err = readVocab(r)
+	}
+	if err != nil {
+		return joinPath("vocab", err)
+	}
+	p.vocab.compact()
+	return nil
+}
+
+// readMerges reads the merges, or leaves them for later if they come before
+// the vocabulary.
+func (p *modelParts) readMerges(r *jsonReader) (err error) {
+	p.hasMerges = true
+	if p.vocab == nil {
+		r.peek()
+		p.laterStart = r.pos
+		p.laterText, err = r.raw()
+		return err
+	}
+	if p.index, err = newVocabIndex(p.vocab, p.scored); err == nil {
+		p.merges, err = parseMerges(p.index, r)
+	}
+	if err != nil {
+		return joinPath("merges", err)
+	}
+	return nil
 }
 
 // guess tells the type of models from before the files named it.
-func (h *modelHead) guess(vocabText, mergesText string) string {
+func (h *modelHead) guess(p *modelParts) string {
 	switch {
 	case h.Type != "":
 		return h.Type
-	case mergesText != "":
+	case p.hasMerges:
 		return "BPE"
-	case strings.HasPrefix(vocabText, "["):
+	case p.scored:
 		return "Unigram"
 	case h.MaxInputCharsPerWord != nil:
 		return "WordPiece"
@@ -72,72 +122,67 @@ func (h *modelHead) guess(vocabText, mergesText string) string {
 	return "WordLevel"
 }
 
-func (h *modelHead) model(vocabText, mergesText string) (model, error) {
-	typ := h.guess(vocabText, mergesText)
-	if typ == "Unigram" {
-		m := &unigram{UnkID: value(h.UnkID, -1), ByteFallback: value(h.ByteFallback, false)}
-		var err error
-		m.Vocab, m.Scores, err = parseScored(vocabText)
-		return m, err
-	}
-	tokens, err := parseVocab(vocabText)
-	if err != nil {
-		return nil, joinPath("vocab", err)
+func (h *modelHead) model(p *modelParts) (model, error) {
+	typ := h.guess(p)
+	if p.scored != (typ == "Unigram") {
+		return nil, fmt.Errorf("vocab does not fit a model of type %s", shorten(typ))
 	}
 	switch typ {
+	case "Unigram":
+		return &unigram{
+			Vocab: p.vocab, Scores: p.scores,
+			UnkID: value(h.UnkID, -1), ByteFallback: value(h.ByteFallback, false),
+		}, nil
 	case "BPE":
-		return h.bpe(tokens, mergesText)
+		return h.bpe(p)
 	case "WordPiece":
 		return &wordPiece{
-			Vocab: tokens, UnkToken: value(h.UnkToken, "[UNK]"),
+			Vocab: p.vocab, UnkToken: value(h.UnkToken, "[UNK]"),
 			ContinuingSubwordPrefix: value(h.ContinuingSubwordPrefix, "##"),
 			MaxInputCharsPerWord:    value(h.MaxInputCharsPerWord, 100),
 		}, nil
 	case "WordLevel":
-		return &wordLevel{Vocab: tokens, UnkToken: value(h.UnkToken, "<unk>")}, nil
+		return &wordLevel{Vocab: p.vocab, UnkToken: value(h.UnkToken, "<unk>")}, nil
 	}
 	return nil, fmt.Errorf("type %s is not supported (known: BPE, Unigram, WordLevel, WordPiece)", shorten(typ))
 }
 
-func (h *modelHead) bpe(tokens vocab, mergesText string) (model, error) {
+func (h *modelHead) bpe(p *modelParts) (model, error) {
 	if value(h.Dropout, 0) != 0 {
 		return nil, fmt.Errorf("dropout %v is not supported: it would make encoding random", *h.Dropout)
 	}
-	m := &bpe{
-		Vocab: tokens, UnkToken: value(h.UnkToken, ""),
+	if !p.hasMerges {
+		return nil, fmt.Errorf("merges is missing")
+	}
+	return &bpe{
+		Vocab: p.vocab, Merges: p.merges, index: p.index,
+		UnkToken:                value(h.UnkToken, ""),
 		ContinuingSubwordPrefix: value(h.ContinuingSubwordPrefix, ""),
 		EndOfWordSuffix:         value(h.EndOfWordSuffix, ""),
 		FuseUnk:                 value(h.FuseUnk, false),
 		ByteFallback:            value(h.ByteFallback, false),
 		IgnoreMerges:            value(h.IgnoreMerges, false),
-	}
-	if mergesText == "" {
-		return nil, fmt.Errorf("merges is missing")
-	}
-	var err error
-	if m.Merges, err = parseMerges(tokens, mergesText); err != nil {
-		return nil, joinPath("merges", err)
-	}
-	return m, nil
+	}, nil
 }
 
 // parseVocab reads {"token": id, …}.
-func parseVocab(text string) (vocab, error) {
-	r := &jsonReader{s: text}
-	var tokens vocab
+func parseVocab(text string) (vocab, error) { return readVocab(&jsonReader{s: text}) }
+
+func readVocab(r *jsonReader) (vocab, error) {
+	tokens := vocab{}
 	err := r.object(func(token string) error {
 		id, err := r.id()
 		if err != nil {
 			return err
 		}
-		if int(id) > len(text)+maxIDGap {
-			return fmt.Errorf("token %s has the id %d, more than a file of this size can hold", shorten(token), id)
+		if int(id) > len(r.s)+maxIDGap {
+			return r.errorf("token %s has the id %d, more than a file of this size can hold", shorten(token), id)
 		}
-		if int(id) >= len(tokens) {
-			tokens = append(tokens, make(vocab, int(id)+1-len(tokens))...)
+		if n := int(id) + 1; n > len(tokens) {
+			tokens = slices.Grow(tokens, n-len(tokens))[:n]
 		}
 		if tokens[id] != "" {
-			return fmt.Errorf("id %d belongs to the tokens %s and %s", id, shorten(tokens[id]), shorten(token))
+			return r.errorf("id %d belongs to the tokens %s and %s", id, shorten(tokens[id]), shorten(token))
 		}
 		tokens[id] = token
 		return nil
@@ -146,9 +191,8 @@ func parseVocab(text string) (vocab, error) {
 }
 
 // parseScored reads [["token", score], …].
-func parseScored(text string) (vocab, []float64, error) {
-	r := &jsonReader{s: text}
-	var tokens vocab
+func parseScored(r *jsonReader) (vocab, []float64, error) {
+	tokens := vocab{}
 	var scores []float64
 	err := r.array(func(int) error {
 		return r.array(func(i int) error {
@@ -168,54 +212,53 @@ func parseScored(text string) (vocab, []float64, error) {
 	if err == nil && len(tokens) != len(scores) {
 		err = fmt.Errorf("%d tokens have %d scores", len(tokens), len(scores))
 	}
-	if err != nil {
-		return nil, nil, joinPath("vocab", err)
-	}
-	return tokens, scores, nil
+	return tokens, scores, err
 }
 
 // parseMerges reads ["a b", …] or [["a", "b"], …].
-func parseMerges(tokens vocab, text string) ([]merge, error) {
-	x, err := newVocabIndex(tokens, false)
-	if err != nil {
-		return nil, err
-	}
-	r := &jsonReader{s: text}
+func parseMerges(x *vocabIndex, r *jsonReader) ([]merge, error) {
 	var merges []merge
-	err = r.array(func(rank int) error {
-		var pair [2]string
-		if r.peek() == '[' {
-			n := 0
-			err := r.array(func(i int) (err error) {
-				if n = i + 1; n > 2 {
-					return r.errorf("a merge of more than two tokens")
-				}
-				pair[i], err = r.str()
-				return err
-			})
-			if err == nil && n != 2 {
-				err = r.errorf("a merge of %d tokens", n)
-			}
-			if err != nil {
-				return err
-			}
-		} else {
-			line, err := r.str()
-			if err != nil {
-				return err
-			}
-			if strings.HasPrefix(line, "#version") {
-				return nil
-			}
-			var ok bool
-			pair[0], pair[1], ok = strings.Cut(line, " ")
-			if !ok || strings.Contains(pair[1], " ") {
-				return r.errorf("merge %d: %s is not two tokens with a space between", rank, shorten(line))
-			}
+	err := r.array(func(rank int) error {
+		left, right, err := parsePair(r)
+		if err != nil || left == "" && right == "" {
+			return err
 		}
-		mg, err := parseMerge(x, rank, pair[0], pair[1])
+		mg, err := parseMerge(x, rank, left, right)
 		merges = append(merges, mg)
 		return err
 	})
 	return merges, err
+}
+
+// parsePair reads the two tokens of a merge; none for the first line of old
+// files, which names their version.
+func parsePair(r *jsonReader) (left, right string, err error) {
+	if r.peek() != '[' {
+		line, err := r.str()
+		if err != nil || strings.HasPrefix(line, "#version") {
+			return "", "", err
+		}
+		left, right, ok := strings.Cut(line, " ")
+		if !ok || strings.Contains(right, " ") {
+			return "", "", r.errorf("%s is not two tokens with a space between", shorten(line))
+		}
+		return left, right, nil
+	}
+	n := 0
+	err = r.array(func(i int) (err error) {
+		n = i + 1
+		switch i {
+		case 0:
+			left, err = r.str()
+		case 1:
+			right, err = r.str()
+		default:
+			err = r.errorf("a merge of more than two tokens")
+		}
+		return err
+	})
+	if err == nil && n != 2 {
+		err = r.errorf("a merge of %d tokens", n)
+	}
+	return left, right, err
 }

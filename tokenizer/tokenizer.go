@@ -59,9 +59,13 @@ func (t *Tokenizer) compile() (err error) {
 	if err = s.check(); err != nil {
 		return err
 	}
-	_, isUnigram := s.Model.(*unigram)
-	if t.index, err = newVocabIndex(s.Model.tokens(), isUnigram); err != nil {
-		return fmt.Errorf("model: %w", err)
+	if m, ok := s.Model.(*bpe); ok && m.index != nil {
+		t.index = m.index
+	} else {
+		_, isUnigram := s.Model.(*unigram)
+		if t.index, err = newVocabIndex(s.Model.tokens(), isUnigram); err != nil {
+			return fmt.Errorf("model: %w", err)
+		}
 	}
 	if err = s.Model.prepare(t.index); err != nil {
 		return fmt.Errorf("model: %s: %w", s.Model.typeName(), err)
@@ -108,7 +112,7 @@ func (t *Tokenizer) compilePipeline() {
 		if m.takesBytes() {
 			_, t.bytes = lastPreTokenizer(s.PreTokenizer).(byteLevel)
 		}
-		m.speedUp(t.bytes)
+		m.quick.start(m, t.bytes)
 		if t.bytes {
 			t.fused = newFused(s.PreTokenizer, m)
 		}
@@ -293,6 +297,14 @@ func (t *Tokenizer) decodedToken(id int32) string {
 		return name
 	}
 	return t.all.token(id)
+}
+
+// Warm waits until everything is ready that makes encoding long texts quick.
+// Without it the first long text waits.
+func (t *Tokenizer) Warm() {
+	if m, ok := t.spec.Model.(*bpe); ok {
+		m.quick.wait()
+	}
 }
 
 // VocabSize returns the number of tokens, added tokens included.

@@ -4,10 +4,28 @@ import (
 	"fmt"
 	"hash/maphash"
 	"math/bits"
+	"strings"
 )
 
 // vocab holds the tokens by id; an id without a token holds "".
 type vocab []string
+
+// compact puts all tokens into one string of their own.
+func (v vocab) compact() {
+	n := 0
+	for _, t := range v {
+		n += len(t)
+	}
+	var b strings.Builder
+	b.Grow(n)
+	for _, t := range v {
+		b.WriteString(t)
+	}
+	all := b.String()
+	for i, t := range v {
+		v[i], all = all[:len(t)], all[len(t):]
+	}
+}
 
 // vocabIndex finds the ids of tokens: a table with open addressing, since it
 // is made at every start and a map takes several times as long.
