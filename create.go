@@ -13,7 +13,7 @@ import (
 	"strings"
 
 	"wenmo/checkpoint"
-	"wenmo/engine"
+	"wenmo/internal/philox"
 	"wenmo/tokenizer"
 )
 
@@ -312,7 +312,7 @@ func (t weightShape) write(w io.Writer, dtype checkpoint.DType, seed uint64, ind
 // normal is a value of deviation 0.02: the sum of sixteen uniform bytes is near
 // enough to normal here, and the same on every machine.
 func normal(seed uint64, index uint32, i uint64) float32 {
-	r := engine.Philox([2]uint32{uint32(seed), uint32(seed >> 32)}, [4]uint32{uint32(i), uint32(i >> 32), index, 0})
+	r := philox.Words([2]uint32{uint32(seed), uint32(seed >> 32)}, [4]uint32{uint32(i), uint32(i >> 32), index, 0})
 	var b [16]byte
 	for j, x := range r {
 		binary.LittleEndian.PutUint32(b[4*j:], x)

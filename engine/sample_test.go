@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"wenmo/internal/philox"
 )
 
 func TestKth(t *testing.T) {
@@ -285,7 +287,7 @@ func TestGoldenTokens(t *testing.T) {
 	for range 24 {
 		logits := make([]float32, 500)
 		for i := range logits {
-			x := Philox([2]uint32{uint32(len(ids)), uint32(ids[len(ids)-1])}, [4]uint32{uint32(i)})
+			x := philox.Words([2]uint32{uint32(len(ids)), uint32(ids[len(ids)-1])}, [4]uint32{uint32(i)})
 			logits[i] = float32(x[0]%8192)/1024 - 4
 		}
 		tok, err := s.Next(w, ids, logits)
