@@ -26,19 +26,23 @@ type Template struct {
 	scope  scope
 	slots  int
 	self   *ref
+	format Format
 	limits limits
 }
 
 // Parse reads a chat template. The name is for error messages. Errors are
 // *Error.
 func Parse(source, name string) (*Template, error) {
-	t := &Template{name: name, limits: defaultLimits}
+	t := &Template{name: name, format: detectFormat(source), limits: defaultLimits}
 	err := t.parse(source)
 	if err != nil {
 		return nil, t.named(err)
 	}
 	return t, nil
 }
+
+// Format returns how answers to this template's prompts are to be read.
+func (t *Template) Format() Format { return t.format }
 
 func (t *Template) parse(source string) error {
 	if len(source) > maxTemplate {
