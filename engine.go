@@ -115,7 +115,11 @@ func (e *Engine) Submit(ctx context.Context, req Request) iter.Seq2[Event, error
 			yield(Event{}, err)
 			return
 		}
-		t := e.m.newTexter(&req.Params)
+		before := ids
+		if req.Messages != nil {
+			before = nil // an answer is a text of its own
+		}
+		t := e.m.newTexter(&req.Params, before)
 		usage := Usage{Prompt: len(ids)}
 		inner := engine.Request{IDs: ids, Params: req.Params, Processors: req.Processors, Sample: req.Sample, Tenant: req.Tenant}
 		for ev, err := range e.e.Generate(ctx, inner) {
@@ -163,10 +167,16 @@ type texter struct {
 	stop   *engine.StopFinder
 }
 
-func (m *Model) newTexter(p *Params) *texter {
+// newTexter starts the text that follows the ids of before: decoders that strip
+// the first space of a text must see that it is not the first.
+func (m *Model) newTexter(p *Params, before []int32) *texter {
+	const enough = 16 // tokens that the next one's text may depend on
 	t := &texter{stop: engine.NewStopFinder(p.StopStrings)}
 	if m.tok != nil {
 		t.stream = m.tok.NewStream(true)
+		for _, id := range before[max(0, len(before)-enough):] {
+			t.stream.Push(id)
+		}
 	}
 	return t
 }

@@ -82,7 +82,7 @@ func TestSameVerbs(t *testing.T) {
 // neutral are the texts that are the same in every language.
 var neutral = map[string]bool{
 	"bench.gflops": true, "bench.gb_per_s": true, "logits.id": true, "logits.logit": true, "logits.token": true,
-	"flag.size": true, "progress.perplexity": true, "error.flag_value": true, "help.wrap": true,
+	"flag.size": true, "progress.perplexity": true, "progress.amount": true, "error.flag_value": true, "help.wrap": true,
 }
 
 func hasHan(text string) bool {

@@ -46,7 +46,9 @@ func note(cmd *cobra.Command, key string, args ...any) {
 
 // progressLine shows how far a work is on standard error.
 func progressLine(cmd *cobra.Command, label string, unit progress.Unit) *progress.Line {
-	return progress.New(cmd.ErrOrStderr(), label, unit, false)
+	line := progress.New(cmd.ErrOrStderr(), label, unit, false)
+	line.Say(progress.Words{Amount: say("progress.amount"), Took: say("progress.took"), Left: say("progress.left")})
+	return line
 }
 
 // closedPipe reports whether a write failed because nobody reads on, as after

@@ -32,6 +32,15 @@ const (
 	stateSpace  = 48 // columns kept for the figures, so that the bar keeps its length
 )
 
+// Words are the words of a line: formats of one or two texts.
+type Words struct {
+	Amount string // done, total
+	Took   string // time
+	Left   string // time
+}
+
+var english = Words{"%s of %s", "in %s", "%s left"}
+
 // A Line shows the progress of one piece of work. It may be used by many
 // goroutines at once. A nil Line shows nothing.
 type Line struct {
@@ -41,6 +50,7 @@ type Line struct {
 	every time.Duration
 	width func() int // columns of the terminal; nil: not a terminal
 	color bool
+	words Words
 	now   func() time.Time
 
 	mu          sync.Mutex
@@ -60,7 +70,7 @@ func New(w io.Writer, label string, unit Unit, quiet bool) *Line {
 	if quiet {
 		return nil
 	}
-	l := &Line{w: w, label: printable(label), unit: unit, every: plainEvery, now: time.Now}
+	l := &Line{w: w, label: printable(label), unit: unit, every: plainEvery, words: english, now: time.Now}
 	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb" {
 		l.every = redrawEvery
 		l.width = func() int {
@@ -74,6 +84,13 @@ func New(w io.Writer, label string, unit Unit, quiet bool) *Line {
 		l.color = os.Getenv("NO_COLOR") == "" && (runtime.GOOS != "windows" || os.Getenv("WT_SESSION") != "")
 	}
 	return l
+}
+
+// Say sets the words, which are English else. It comes before Set.
+func (l *Line) Say(w Words) {
+	if l != nil {
+		l.words = w
+	}
 }
 
 // Set tells how much of how much is done; a total of 0 is not known yet. It
@@ -175,7 +192,7 @@ func (l *Line) state() string {
 	if l.total <= 0 {
 		return l.amount(float64(l.done)) + l.tail()
 	}
-	return fmt.Sprintf("%3d%%  %s of %s", int(100*l.share()), l.amount(float64(l.done)), l.amount(float64(l.total))) + l.tail()
+	return fmt.Sprintf("%3d%%  "+l.words.Amount, int(100*l.share()), l.amount(float64(l.done)), l.amount(float64(l.total))) + l.tail()
 }
 
 func (l *Line) tail() string {
@@ -183,14 +200,14 @@ func (l *Line) tail() string {
 	case l.note != "":
 		return "  " + l.note
 	case l.total > 0 && l.done >= l.total:
-		return "  in " + clock(l.last.Sub(l.start))
+		return "  " + fmt.Sprintf(l.words.Took, clock(l.last.Sub(l.start)))
 	case l.rate <= 0:
 		return ""
 	case l.total <= 0:
 		return "  " + l.amount(l.rate) + "/s"
 	}
 	left := time.Duration(min(float64(l.total-l.done)/l.rate, 1e6) * float64(time.Second))
-	return "  " + l.amount(l.rate) + "/s  " + clock(left) + " left"
+	return "  " + l.amount(l.rate) + "/s  " + fmt.Sprintf(l.words.Left, clock(left))
 }
 
 func (l *Line) amount(v float64) string {

@@ -25,6 +25,23 @@ func plain(label string, unit Unit) (*Line, *bytes.Buffer, *time.Time) {
 	return l, out, &now
 }
 
+func TestWords(t *testing.T) {
+	var out strings.Builder
+	now := time.Unix(0, 0)
+	l := New(&out, "下载", Items, false)
+	l.now = func() time.Time { return now }
+	l.Say(Words{"%s / %s", "用时 %s", "还需 %s"})
+	l.Set(0, 10)
+	now = now.Add(6 * time.Second)
+	l.Set(5, 10)
+	now = now.Add(6 * time.Second)
+	l.Set(10, 10)
+	want := "下载:  50%  5 / 10  0.8/s  还需 0:06\n下载: 100%  10 / 10  用时 0:12\n"
+	if out.String() != want {
+		t.Errorf("%q, want %q", out.String(), want)
+	}
+}
+
 func TestPlain(t *testing.T) {
 	l, out, now := plain("org/name", Bytes)
 	for i := range 12 {
