@@ -9,8 +9,10 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
 
 	"wenmo/checkpoint"
 	"wenmo/internal/philox"
@@ -284,29 +286,44 @@ func product(shape []int) int {
 	return n
 }
 
-// write writes the values of tensor number index.
+// write writes the values of tensor number index, computed in parts side by
+// side.
 func (t weightShape) write(w io.Writer, dtype checkpoint.DType, seed uint64, index uint32) error {
-	const part = 1 << 14
-	values := make([]float32, part)
-	buf := make([]byte, 4*part)
+	const part = 1 << 16
 	n := product(t.shape)
-	for at := 0; at < n; at += part {
-		v := values[:min(part, n-at)]
-		for i := range v {
-			v[i] = t.value
-			if !t.fixed {
-				v[i] = normal(seed, index, uint64(at+i))
+	bufs := make([][]byte, runtime.GOMAXPROCS(0))
+	errs := make([]error, len(bufs))
+	for at := 0; at < n; at += part * len(bufs) {
+		var wait sync.WaitGroup
+		for i := range bufs {
+			from := at + i*part
+			count := max(0, min(part, n-from))
+			bufs[i] = slices.Grow(bufs[i][:0], dtype.RowBytes(part))[:dtype.RowBytes(count)]
+			wait.Go(func() { errs[i] = t.fill(bufs[i], dtype, seed, index, from, count) })
+		}
+		wait.Wait()
+		for i, b := range bufs {
+			if errs[i] != nil {
+				return errs[i]
 			}
-		}
-		b := buf[:dtype.RowBytes(len(v))]
-		if err := checkpoint.Quantize(dtype, b, v); err != nil {
-			return err
-		}
-		if _, err := w.Write(b); err != nil {
-			return err
+			if _, err := w.Write(b); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
+}
+
+// fill encodes count values from number from on.
+func (t weightShape) fill(b []byte, dtype checkpoint.DType, seed uint64, index uint32, from, count int) error {
+	values := make([]float32, count)
+	for i := range values {
+		values[i] = t.value
+		if !t.fixed {
+			values[i] = normal(seed, index, uint64(from+i))
+		}
+	}
+	return checkpoint.Quantize(dtype, b, values)
 }
 
 // normal is a value of deviation 0.02: the sum of sixteen uniform bytes is near
@@ -321,7 +338,9 @@ func normal(seed uint64, index uint32, i uint64) float32 {
 	for _, x := range b {
 		sum += int(x)
 	}
-	// A uniform byte has the variance (256²−1)/12.
-	deviation := math.Sqrt(16 * (256*256 - 1) / 12.0)
-	return float32((float64(sum) - 16*127.5) / deviation * 0.02)
+	return float32((float64(sum) - 16*127.5) * normalScale)
 }
+
+// normalScale makes the deviation 0.02: a uniform byte has the variance
+// (256² − 1)/12.
+var normalScale = 0.02 / math.Sqrt(16*(256*256-1)/12.0)
