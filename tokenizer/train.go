@@ -56,7 +56,7 @@ type TrainProgress struct {
 // source with a Name method (a file) is named in errors; text that is not
 // UTF-8 is an error.
 func TrainBPE(ctx context.Context, base *Tokenizer, opt TrainOptions, sources ...io.Reader) (*Tokenizer, error) {
-	return trainBPE(ctx, base, opt, trainRoom{table: 360 << 20, symbols: 64 << 20, queue: 24 << 20}, sources)
+	return trainBPE(ctx, base, opt, trainRoom{table: 256 << 20, symbols: 56 << 20, queue: 24 << 20}, sources)
 }
 
 // trainRoom bounds the memory of a training.

@@ -34,7 +34,9 @@ func (w *trainWords) compact() {
 		w.start[i] = n
 		n += w.length[i]
 	}
-	w.symbols = w.symbols[:n]
+	if w.symbols = w.symbols[:n]; len(w.symbols) < cap(w.symbols)/2 {
+		w.symbols = slices.Clone(w.symbols)
+	}
 }
 
 // merge replaces the pair by id in a word, from left to right, notes the
@@ -88,7 +90,7 @@ type bpeMerger struct {
 	floor   int64        // the queue lacks pairs that are seen less often
 	symbols int          // in all words
 	waiting int          // words in all lists of the queue
-	filled  int          // size when the queue was last filled
+	filled  int          // size when the queue was last filled anew
 	fresh   int          // memory taken since the last collection of garbage, in units of 4 bytes
 	sides   []neighbours // of the pair being merged: left and right, for each thread
 }

@@ -36,8 +36,9 @@ func (q *queuedPair) before(o *queuedPair) bool {
 // it is not for a few hundred MB of English), entries are those of the
 // reference trainer, one by one.
 func (m *bpeMerger) ready() bool {
-	if m.size() > m.filled+m.room || len(m.queue) == 0 && m.floor > 0 {
+	if m.size() > max(m.filled, 2*m.symbols)+m.room || len(m.queue) == 0 && m.floor > 0 {
 		m.fillQueue(m.chooseFloor)
+		m.filled = m.size()
 	}
 	if m.fresh > 12<<20 {
 		// Nearly all of the heap is lists. The runtime would let it double
@@ -50,7 +51,7 @@ func (m *bpeMerger) ready() bool {
 
 // size is the memory of queue and counts, in the units of room.
 func (m *bpeMerger) size() int {
-	return m.waiting + 10*len(m.queue) + 6*len(m.counts.pairs)
+	return m.waiting + 12*len(m.queue) + 8*len(m.counts.pairs)
 }
 
 // chooseFloor returns the count below which pairs need not be queued for now;
@@ -97,7 +98,6 @@ func (m *bpeMerger) fillQueue(floor func(holders []uint32) int64) {
 		}
 	})
 	m.queue.init()
-	m.filled = m.size()
 }
 
 // eachHolder calls f for every word and every pair in it, by its index.
