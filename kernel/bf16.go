@@ -1,5 +1,7 @@
 package kernel
 
+import "math"
+
 // A panel of bfloat16 holds pairs: for each pair of k sixteen times two
 // values, one 64-byte row. Odd k is padded with a zero.
 const bf16Row = 2 * panelWidth
@@ -120,16 +122,31 @@ func bf16TilePortable(t *tile[uint16]) {
 	}
 }
 
-// bf16Chains multiplies one row with one panel.
+// bf16Chains multiplies one row with one panel. It is bf16Step, step for step,
+// with the common case written out: a weight and a sum that are not tiny, and a
+// sum that is not half-way between two float32.
 func bf16Chains(out []float32, x, panel []uint16, acc bool) {
+	const tinyExponent = 1023 - 100 // float64's, well above float32's subnormals
 	var a [panelWidth]float32
 	if acc {
 		copy(a[:], out)
 	}
-	for i := 0; i < len(x); i += 2 {
-		w := (*[bf16Row]uint16)(panel[i*panelWidth:])
-		for j := range a {
-			a[j] = bf16Step(w[2*j], x[i], bf16Step(w[2*j+1], x[i+1], a[j]))
+	if len(x) > 0 {
+		for j, v := range a { // no step leaves a subnormal
+			a[j] = flushed(v)
+		}
+	}
+	for i := range x {
+		at := i ^ 1 // the odd element of each pair first
+		v := float64(flushed(fromBF16(x[at])))
+		w := panel[i/2*bf16Row+at%2:]
+		for j, c := range a {
+			s := float64(fromBF16(w[2*j]))*v + float64(c)
+			if b := math.Float64bits(s); b<<35 == 1<<63 || b<<1>>53 < tinyExponent || w[2*j]&0x7f80 == 0 {
+				a[j] = bf16Step(w[2*j], x[at], c)
+				continue
+			}
+			a[j] = float32(s)
 		}
 	}
 	copy(out, a[:])

@@ -1,5 +1,7 @@
 package kernel
 
+import "math"
+
 // panelWidth is the number of outputs that lie side by side in a panel.
 const panelWidth = 16
 
@@ -80,7 +82,8 @@ func f32TilePortable(t *tile[float32]) {
 	}
 }
 
-// f32Chains multiplies one row with one panel.
+// f32Chains multiplies one row with one panel. It is fma32, step for step, with
+// the common case written out.
 func f32Chains(out, x, panel []float32, acc bool) {
 	var a [panelWidth]float32
 	if acc {
@@ -88,8 +91,13 @@ func f32Chains(out, x, panel []float32, acc bool) {
 	}
 	for i, v := range x {
 		w := (*[panelWidth]float32)(panel[i*panelWidth:])
-		for j := range a {
-			a[j] = fma32(w[j], v, a[j])
+		for j, c := range a {
+			s := float64(w[j])*float64(v) + float64(c)
+			if math.Float64bits(s)<<36 == 0 {
+				a[j] = fma32(w[j], v, c)
+				continue
+			}
+			a[j] = float32(s)
 		}
 	}
 	copy(out, a[:])

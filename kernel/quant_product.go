@@ -81,57 +81,68 @@ func checkQuantRows(x *QRows, r0, m, k int) {
 	}
 }
 
-// quantTilePortable is the definition of a tile.
+// quantTilePortable is the definition of a tile. The weights of an output are
+// unpacked once for all rows.
 func quantTilePortable(t *qTile) {
+	f := &quantFormats[t.typ]
+	var u quantUnit
 	for p := range t.panels {
-		for r := range t.rows {
-			for j := range t.width {
-				out := &t.dst[r*t.ldd+p*panelWidth+j]
-				*out = t.chain(p, r, j)
+		for j := range t.width {
+			out := t.dst[p*panelWidth+j:]
+			if !t.acc {
+				for r := range t.rows {
+					out[r*t.ldd] = 0
+				}
+			}
+			for b := range t.units {
+				group := t.s[p*t.sStep+b/f.units()*f.groupScales():]
+				u.gather(f, t.w[p*t.wStep+b*f.unitQuants():], group, group[f.head+b%f.units()*f.sub:], j)
+				weights := u.weights(f)
+				for r := range t.rows {
+					at := r*t.lds + b
+					sums := dotUnit(&weights, t.q[r*t.ldq+b*qBlock:])
+					out[r*t.ldd] = u.step(t.typ, out[r*t.ldd], t.scale[at], sums, t.halves[at])
+				}
 			}
 		}
 	}
 }
 
-// chain multiplies row r with output j of panel p.
-func (t *qTile) chain(p, r, j int) float32 {
-	f := &quantFormats[t.typ]
-	var u quantUnit
-	acc := float32(0)
-	if t.acc {
-		acc = t.dst[r*t.ldd+p*panelWidth+j]
+// weights returns the true weights of a unit.
+func (u *quantUnit) weights(f *quantFormat) (w [qBlock]int32) {
+	for i := range w {
+		w[i] = int32(u.w(i)) - f.offset
 	}
-	for b := range t.units {
-		group := t.s[p*t.sStep+b/f.units()*f.groupScales():]
-		u.gather(f, t.w[p*t.wStep+b*f.unitQuants():], group, group[f.head+b%f.units()*f.sub:], j)
-		at := r*t.lds + b
-		acc = u.step(t.typ, acc, t.scale[at], t.halves[at], t.q[r*t.ldq+b*qBlock:][:qBlock])
-	}
-	return acc
+	return w
 }
 
-// step continues a chain with the 32 weights of u and a block of activations.
-// All integer sums are below 2²⁴, so that they are exact as float32.
-func (u *quantUnit) step(t QuantType, acc, scale float32, halves [2]int16, q []int8) float32 {
-	var first, last int32 // over the two halves of the block
+// dotUnit multiplies 32 weights with a block of activations and returns the
+// sums over its halves.
+func dotUnit(w *[qBlock]int32, q []int8) (sums [2]int32) {
+	q = q[:qBlock]
 	for i := range qBlock / 2 {
-		first += int32(u.w(i)) * int32(q[i])
-		last += int32(u.w(i+qBlock/2)) * int32(q[i+qBlock/2])
+		sums[0] += w[i] * int32(q[i])
+		sums[1] += w[i+qBlock/2] * int32(q[i+qBlock/2])
 	}
-	offset := quantFormats[t].offset
+	return sums
+}
+
+// step continues a chain with the products of 32 weights and a block of
+// activations, and what the sums of the activations add where there are
+// minimums. All integers are below 2²⁴, so that they are exact as float32.
+func (u *quantUnit) step(t QuantType, acc, scale float32, products [2]int32, halves [2]int16) float32 {
+	d, m := float32(scale*fromF16(u.d)), float32(scale*fromF16(u.m))
+	product := products[0] + products[1]
 	sum := int32(halves[0]) + int32(halves[1])
-	first -= offset * int32(halves[0])
-	last -= offset * int32(halves[1])
-	d := float32(scale * fromF16(u.d))
 	switch t {
 	case Q4_1, Q5_1:
-		acc = fma32(float32(first+last), d, acc)
-		return fma32(float32(sum), float32(scale*fromF16(u.m)), acc)
+		acc = fma32(float32(product), d, acc)
+		return fma32(float32(sum), m, acc)
 	case Q4_K, Q5_K:
-		acc = fma32(float32(int32(u.s0)*(first+last)), d, acc)
-		return fma32(float32(-int32(u.s1)*sum), float32(scale*fromF16(u.m)), acc)
+		acc = fma32(float32(int32(u.s0)*product), d, acc)
+		return fma32(float32(-int32(u.s1)*sum), m, acc)
 	case Q6_K:
-		return fma32(float32(int32(int8(u.s0))*first+int32(int8(u.s1))*last), d, acc)
+		product = int32(int8(u.s0))*products[0] + int32(int8(u.s1))*products[1]
 	}
-	return fma32(float32(first+last), d, acc)
+	return fma32(float32(product), d, acc)
 }

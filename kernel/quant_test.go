@@ -54,9 +54,10 @@ func chainsQ(x *QRows, r0, m int, t QuantType, blocks []byte, n, k int) []float3
 		row := blocks[o*(k/f.block)*f.blockBytes:]
 		for b := range k / qBlock {
 			u.read(t, row[b/f.units()*f.blockBytes:], b%f.units())
+			w := u.weights(f)
 			for r := range m {
 				at := (r0+r)*(k/qBlock) + b
-				want[r*n+o] = u.step(t, want[r*n+o], x.Scale[at], x.Halves[at], x.Q[at*qBlock:][:qBlock])
+				want[r*n+o] = u.step(t, want[r*n+o], x.Scale[at], dotUnit(&w, x.Q[at*qBlock:]), x.Halves[at])
 			}
 		}
 	}
