@@ -155,13 +155,12 @@ func (t *mergeTable) get(left, right int32) (rank, id int32) {
 
 func (m *bpe) tokenize(w *work, p piece) {
 	s := w.text[p.start:p.end]
-	if m.IgnoreMerges {
-		if id := m.wholeID(s, w.bytes); id >= 0 {
-			w.tokens = append(w.tokens, token{id: id, start: p.start, end: p.end})
-			return
-		}
+	fast := m.quick.get(len(s))
+	if id := m.wholeID(fast, s, w.bytes); id >= 0 {
+		w.tokens = append(w.tokens, token{id: id, start: p.start, end: p.end})
+		return
 	}
-	if fast := m.quick.get(len(s)); fast != nil && w.bytes == m.quick.bytes {
+	if fast != nil && w.bytes == m.quick.bytes {
 		st := &w.model.pairwise
 		fast.encode(st, s)
 		at := p.start
@@ -198,8 +197,18 @@ func (m *bpe) takesBytes() bool {
 	return m.ContinuingSubwordPrefix == "" && m.EndOfWordSuffix == "" && !m.ByteFallback
 }
 
-func (m *bpe) wholeID(s string, asBytes bool) int32 {
-	if asBytes {
+// wholeID returns the token that s is as a whole by IgnoreMerges, -1 if there
+// is none. With fast there, tokens that merging finds anyway do not count.
+func (m *bpe) wholeID(fast *pairwise, s string, asBytes bool) int32 {
+	switch {
+	case !m.IgnoreMerges:
+		return -1
+	case fast != nil && asBytes == m.quick.bytes:
+		if id, ok := fast.unreached[s]; ok {
+			return id
+		}
+		return -1
+	case asBytes:
 		s = lettersOf(s)
 	}
 	return m.index.id(s)

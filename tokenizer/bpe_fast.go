@@ -2,7 +2,6 @@ package tokenizer
 
 import (
 	"math"
-	"math/bits"
 	"sync/atomic"
 	"unicode/utf8"
 )
@@ -22,7 +21,10 @@ type pairwise struct {
 	merged *mergeTable
 	trie   *tokenTrie // the tokens that merging can give
 	made   []made     // by id
-	seams  seams
+	seams  *seams
+	// unreached holds the tokens that merging never gives, by their names:
+	// with IgnoreMerges they are tokens all the same.
+	unreached map[string]int32
 	// What becomes of a character that is no token: its bytes' tokens, or unk.
 	bytes   [256]int32
 	unk     int32 // -1: bytes
@@ -110,6 +112,11 @@ func newPairwise(m *bpe, asBytes bool) *pairwise {
 	for id, ok := range known {
 		if ok {
 			names[id] = m.nameOf(int32(id), asBytes)
+		} else if m.IgnoreMerges && m.Vocab[id] != "" {
+			if p.unreached == nil {
+				p.unreached = map[string]int32{}
+			}
+			p.unreached[m.nameOf(int32(id), asBytes)] = int32(id)
 		}
 	}
 	if p.trie = newTokenTrie(names); p.trie == nil {
@@ -158,7 +165,8 @@ func (m *bpe) baseTokens(asBytes bool) []int32 {
 	return m.letters[:]
 }
 
-// nameOf returns what a token covers of a piece.
+// nameOf returns what a token covers of a piece; "" for a token that has other
+// letters than those of bytes, which no piece of bytes can hold.
 func (m *bpe) nameOf(id int32, asBytes bool) string {
 	if !asBytes {
 		return m.Vocab[id]
@@ -243,7 +251,7 @@ func (p *pairwise) encode(st *pairwiseState, s string) {
 			start, last = len(st.ids), -1
 			continue
 		}
-		if st.isDead(at+n) || last >= 0 && p.seams.at(s, at) && !p.valid(last, id) {
+		if st.isDead(at+n) || last >= 0 && !p.valid(last, id) {
 			st.tries = p.trie.all(st.tries[:0], s[at:at+n-1])
 			for id, n = p.pick(st, at, last); id < 0; id, n = p.pick(st, at, last) {
 				st.dead[at>>6] |= 1 << (at & 63)
@@ -306,63 +314,4 @@ func (p *pairwise) unknown(st *pairwiseState, s string, at int) int {
 	}
 	st.ids, st.ends = append(st.ids, p.unk), append(st.ends, int32(at+size))
 	return at + size
-}
-
-// seams tells where in a text no merge can ever join two tokens: a merge that
-// could would leave its trace, which is made of the one or two bytes on both
-// sides. Traces lie in a few kilobytes, where valid goes through megabytes.
-type seams struct {
-	traces []uint64
-	shift  uint8
-}
-
-func newSeams(merges []merge, names []string) seams {
-	size := bits.Len(uint(2*len(merges) + 63))
-	q := seams{make([]uint64, 1<<(size-6)), uint8(32 - size)}
-	for _, mg := range merges {
-		left, right := names[mg.left], names[mg.right]
-		if left == "" || right == "" {
-			continue // merging never gives one of them
-		}
-		trace := leftTrace(left, len(left)) ^ rightTrace(right, 0)
-		bit := trace * 0x9e3779b1 >> q.shift
-		q.traces[bit>>6] |= 1 << (bit & 63)
-	}
-	return q
-}
-
-// leftTrace is made of the last two bytes of s[:end], or of the only one.
-func leftTrace(s string, end int) uint32 {
-	if end == 1 {
-		return uint32(s[0])<<24 | 1
-	}
-	return uint32(s[end-1])<<24 | uint32(s[end-2])<<16
-}
-
-// rightTrace is made of the first two bytes of s[at:], or of the only one.
-func rightTrace(s string, at int) uint32 {
-	if at+1 == len(s) {
-		return uint32(s[at])<<8 | 2
-	}
-	return uint32(s[at])<<8 | uint32(s[at+1])
-}
-
-// at reports whether a merge across byte at of s is possible at all.
-func (q seams) at(s string, at int) bool {
-	right1 := uint32(s[at])<<8 | 2
-	right2 := rightTrace(s, at)
-	left1 := uint32(s[at-1])<<24 | 1
-	if q.has(left1^right1) || q.has(left1^right2) {
-		return true
-	}
-	if at < 2 {
-		return false
-	}
-	left2 := leftTrace(s, at)
-	return q.has(left2^right1) || q.has(left2^right2)
-}
-
-func (q seams) has(trace uint32) bool {
-	bit := trace * 0x9e3779b1 >> q.shift
-	return q.traces[bit>>6]>>(bit&63)&1 != 0
 }

@@ -49,7 +49,6 @@ func (f *fused) appendIDs(ids []int32, w *work) []int32 {
 		w.words = &wordCache{}
 	}
 	u := loadUnicode()
-	f.model.quick.get(len(w.text))
 	for _, p := range w.pieces {
 		if p.added >= 0 {
 			ids = append(ids, p.added)
@@ -86,40 +85,62 @@ func (p *digits) next(u *unicodeData, s string, at int) int {
 	return at
 }
 
+// dividedWord is the length from which on a word outside ASCII goes into the
+// cache in parts, which come more often.
+const dividedWord = 7
+
 func (f *fused) words(ids []int32, w *work, u *unicodeData, s string) []int32 {
+	fast := f.model.quick.get(len(s))
 	for at := 0; at < len(s); {
 		end := f.scan(u, s, at)
-		if n := end - at; n <= maxCachedWord && w.words != nil {
-			key := wordKey(s, at, n)
-			if e := w.words.find(key); e != nil {
-				ids = e.appendIDs(ids)
-			} else {
-				before := len(ids)
-				ids = f.word(ids, w, s[at:end])
-				w.words.learn(key, ids[before:])
-			}
+		if fast != nil && end-at >= dividedWord && s[end-1] >= 0x80 && len(fast.unreached) == 0 {
+			ids = f.parts(ids, w, fast, s, at, end)
 		} else {
-			ids = f.word(ids, w, s[at:end])
+			ids = f.part(ids, w, fast, s, at, end)
 		}
 		at = end
 	}
 	return ids
 }
 
-// word appends the ids of a word.
-func (f *fused) word(ids []int32, w *work, s string) []int32 {
-	if f.model.IgnoreMerges {
-		if id := f.model.wholeID(s, true); id >= 0 {
-			return append(ids, id)
+// parts appends the ids of the word that goes from byte at of s to end.
+func (f *fused) parts(ids []int32, w *work, fast *pairwise, s string, at, end int) []int32 {
+	word := s[at:end]
+	start := 0
+	for i := 1; i < len(word); i++ {
+		if isSeam(word[i-1], word[i]) && fast.seams.at(word, i) {
+			ids = f.part(ids, w, fast, s, at+start, at+i)
+			start = i
 		}
 	}
-	fast := f.model.quick.get(len(s))
+	return f.part(ids, w, fast, s, at+start, end)
+}
+
+// part appends the ids of the bytes of s from at to end.
+func (f *fused) part(ids []int32, w *work, fast *pairwise, s string, at, end int) []int32 {
+	if end-at > maxCachedWord || w.words == nil {
+		return f.merge(ids, w, fast, s[at:end])
+	}
+	key := wordKey(s, at, end-at)
+	if e := w.words.find(key); e != nil {
+		return e.appendIDs(ids)
+	}
+	before := len(ids)
+	ids = f.merge(ids, w, fast, s[at:end])
+	w.words.learn(key, ids[before:])
+	return ids
+}
+
+// merge appends the ids of a word that is not in the cache.
+func (f *fused) merge(ids []int32, w *work, fast *pairwise, s string) []int32 {
+	if id := f.model.wholeID(fast, s, true); id >= 0 {
+		return append(ids, id)
+	}
 	if fast == nil {
 		return f.model.appendMerged(ids, &w.model.bpe, s)
 	}
-	st := &w.model.pairwise
-	fast.encode(st, s)
-	return append(ids, st.ids...)
+	fast.encode(&w.model.pairwise, s)
+	return append(ids, w.model.pairwise.ids...)
 }
 
 // maxCachedWord is what fits into the key of a word, with its length.

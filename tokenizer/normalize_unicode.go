@@ -52,6 +52,12 @@ func (u *unicodeData) indexClass(s string, bits uint16) int {
 			i++
 			continue
 		}
+		if i+2 < len(s) && s[i]&0xf0 == 0xe0 {
+			if r, ok := rune3(s[i], s[i+1], s[i+2]); ok && u.class(r)&bits == 0 {
+				i += 3
+				continue
+			}
+		}
 		r, size := decodeRune(s[i:])
 		if u.class(r)&bits != 0 {
 			return i
