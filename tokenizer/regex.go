@@ -61,7 +61,10 @@ func compileRegex(src string) (*regex, error) {
 	return c.re, nil
 }
 
-type regexCompiler struct{ re *regex }
+type regexCompiler struct {
+	re    *regex
+	nodes int // compiled so far, those of repeats each time
+}
 
 func (c *regexCompiler) emit(i inst) int {
 	if i.op == opSplit {
@@ -77,7 +80,7 @@ func (c *regexCompiler) at() int { return len(c.re.prog) }
 // compile appends the program of n; inside says that it stands in a
 // look-around.
 func (c *regexCompiler) compile(n *node, inside bool) error {
-	if c.at() > maxProgram {
+	if c.nodes++; c.nodes > maxProgram {
 		return fmt.Errorf("takes more than %d steps", maxProgram)
 	}
 	switch n.kind {

@@ -63,7 +63,7 @@ func TestRegex(t *testing.T) {
 func TestRegexErrors(t *testing.T) {
 	for _, pattern := range []string{
 		`(`, `)`, `[a`, `a**b)`, `*a`, `(?<x`, `\p{Nonsense}`, `\p`, `(a)\1`, `(?<=a+)b`, `(?>a+)`, `(?:ab)++`,
-		`[z-a]`, `a{3,2}`, `a{100000}`, `(?:(?:a{1000}){1000}){1000}`, `\`, "\xff",
+		`[z-a]`, `a{3,2}`, `a{100000}`, `(?:(?:a{1000}){1000}){1000}`, `(?:(?:(?:){1000}){1000}){1000}`, `\`, "\xff",
 		strings.Repeat("(", 5000), strings.Repeat("[", 5000), strings.Repeat("a", 1<<17), `(?=a**)`, `\K`, `(?#`, `(?P`,
 	} {
 		if _, err := compileRegex(pattern); err == nil && pattern != `(?#` {

@@ -16,7 +16,7 @@ var scanners = map[string]scanner{
 	// Qwen 2
 	`(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`: cl100k{digits: 1}.scan,
 	// tiktoken's spelling of cl100k, in which {1,3}+ is a repeat here
-	`'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| ?[^\s\p{L}\p{N}]++[\r\n]*+|\s++$|\s*[\r\n]|\s+(?!\S)|\s`: cl100k{}.scan,
+	`'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| ?[^\s\p{L}\p{N}]++[\r\n]*+|\s++$|\s*[\r\n]|\s+(?!\S)|\s`: cl100k{wholeEnd: true}.scan,
 	`'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]++[\r\n]*|\s*[\r\n]|\s+(?!\S)|\s+`:         cl100k{digits: 3}.scan,
 	// GPT-4o, o200k
 	`[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+`: scanO200k,
@@ -159,9 +159,11 @@ func scanGPT2(u *unicodeData, s string, i int) int {
 	return spaces(u, s, i)
 }
 
-// cl100k is the pattern of cl100k and its relatives, which differ in how many
-// digits go together (0: all).
-type cl100k struct{ digits int }
+// cl100k is the pattern of cl100k and its relatives.
+type cl100k struct {
+	digits   int  // how many go together; 0: all
+	wholeEnd bool // white space at the end of the text stays together
+}
 
 func (p cl100k) scan(u *unicodeData, s string, i int) int {
 	if n := contraction(s, i, true); n > 0 {
@@ -181,6 +183,9 @@ func (p cl100k) scan(u *unicodeData, s string, i int) int {
 	}
 	if end := others(u, s, i, kind, size); end > 0 {
 		return lineEnds(s, end, false)
+	}
+	if p.wholeEnd && runOf(u, s, i, kindSpace) == len(s) {
+		return len(s)
 	}
 	return spacesOrLines(u, s, i)
 }
