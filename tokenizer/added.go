@@ -204,7 +204,7 @@ func (a *addedTokens) merge(x *vocabIndex) (vocab, error) {
 
 // maxIDGap is how many ids without a token may lie before one: more would
 // take memory that no file justifies.
-const maxIDGap = 1 << 20
+const maxIDGap = 1 << 17
 
 func (a *addedTokens) ids() []int32 {
 	ids := make([]int32, 0, len(a.byID))
