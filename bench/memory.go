@@ -24,7 +24,7 @@ func Memory(ctx context.Context, threads, repeat int) (ProductResult, error) {
 	if err != nil {
 		return ProductResult{}, err
 	}
-	defer mmap.Free(b)
+	defer func() { _ = mmap.Free(b) }() // nothing can be done about it at the end
 	t := &readTask{data: unsafe.Slice((*float32)(unsafe.Pointer(&b[0])), memoryBytes/4)}
 	for i := 0; i < len(t.data); i += 1024 {
 		t.data[i] = float32(i) // a page that was never written is not memory yet

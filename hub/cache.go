@@ -180,7 +180,7 @@ func (s *store) replace(name string, create func(tmp string) error) error {
 		err = s.root.Rename(tmp, name)
 	}
 	if err != nil {
-		s.root.Remove(tmp)
+		_ = s.root.Remove(tmp)
 		return diskError(err)
 	}
 	return nil

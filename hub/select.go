@@ -5,6 +5,7 @@ import (
 	"path"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -101,7 +102,7 @@ func ggufVariants(files []file) []variant {
 		of := 1
 		if m := shardName.FindStringSubmatch(name); m != nil {
 			name = m[1]
-			fmt.Sscanf(m[3], "%d", &of)
+			of, _ = strconv.Atoi(m[3]) // digits, and few
 		}
 		key := fmt.Sprint(of, "/", name)
 		i, seen := at[key]

@@ -28,7 +28,7 @@ func freeSpace(dir string) (int64, bool) {
 	if err := syscall.Statfs(dir, &fs); err != nil {
 		return 0, false
 	}
-	return int64(fs.Bavail) * int64(fs.Bsize), true
+	return int64(fs.Bavail) * int64(fs.Bsize), true //nolint:unconvert // not int64 on every system
 }
 
 func isDiskFull(err error) bool {
@@ -38,7 +38,7 @@ func isDiskFull(err error) bool {
 // syncDir makes a renaming in dir last through a power cut, where it can.
 func syncDir(dir string) {
 	if d, err := os.Open(dir); err == nil {
-		d.Sync()
+		_ = d.Sync()
 		d.Close()
 	}
 }

@@ -239,7 +239,7 @@ func (b blob) serve(w http.ResponseWriter, r *http.Request, etag string) {
 
 func writeJSON(w http.ResponseWriter, v any) {
 	w.Header().Set("Content-Type", "application/json")
-	json.NewEncoder(w).Encode(v)
+	_ = json.NewEncoder(w).Encode(v) // the client may be gone
 }
 
 // load hashes the files of a directory as git and LFS do.
