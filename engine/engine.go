@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"runtime"
+	"slices"
 	"sync"
 
 	"wenmo/kernel"
@@ -277,9 +278,10 @@ func (e *Engine) admit() bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for {
+		e.dropCancelled()
 		for len(e.queue) > 0 && len(e.running) < e.opt.MaxSequences {
 			b := e.queue[0].base()
-			if e.committed+b.pages > e.limit && b.ctx.Err() == nil {
+			if e.committed+b.pages > e.limit {
 				break
 			}
 			j := e.queue[0]
@@ -298,6 +300,19 @@ func (e *Engine) admit() bool {
 		}
 		e.wake.Wait()
 	}
+}
+
+// dropCancelled ends the waiting jobs whose context is over, wherever they
+// stand: none waits for room that it no longer wants. The lock is held.
+func (e *Engine) dropCancelled() {
+	e.queue = slices.DeleteFunc(e.queue, func(j job) bool {
+		err := j.base().ctx.Err()
+		if err != nil {
+			j.base().quiet()
+			j.finish(e, err)
+		}
+		return err != nil
+	})
 }
 
 // stepBatch is the memory of a step.
@@ -349,16 +364,14 @@ func (e *Engine) step() {
 // remove ends a job.
 func (e *Engine) remove(j job, err error) {
 	e.mu.Lock()
-	for i, r := range e.running {
-		if r == j {
-			e.running = append(e.running[:i], e.running[i+1:]...)
-			break
-		}
+	defer e.mu.Unlock()
+	if i := slices.Index(e.running, j); i >= 0 {
+		e.running = slices.Delete(e.running, i, i+1)
 	}
 	e.committed -= j.base().pages
-	e.mu.Unlock()
 	j.base().quiet()
 	j.finish(e, err)
+	e.stats.PagesUsed = e.limit - e.kv.Free()
 }
 
 // gather chooses what the step computes, and removes jobs that were cancelled.
@@ -455,12 +468,15 @@ func (e *Engine) forward() (err error) {
 			b.rows = append(b.rows, logits.Row(i))
 		}
 	}
+	if err := e.g.Err(); err != nil {
+		return err // what lies in the pages is not to be kept
+	}
 	e.count(len(b.IDs), len(b.Out))
 	for _, s := range b.seqs {
 		s.computed += s.pending
 		s.pending = 0
 	}
-	return e.g.Err()
+	return nil
 }
 
 func (e *Engine) count(tokens, decoded int) {

@@ -68,9 +68,12 @@ func requests(vocab int) []Request {
 			p.TopK, p.TopP = 20, 0.95
 		}
 		if i%4 == 3 {
-			p.PromptLookupNumTokens = 3
+			p.PromptLookupNumTokens = 3 + 1000*(i/8) // more than a reader's buffer holds
 		}
 		prompt := testPrompt(1+(i*13)%40, i%5, vocab)
+		if i%2 == 0 { // with whole pages that others begin with, too
+			prompt = append(testPrompt(130, i%4, vocab), prompt...)
+		}
 		out = append(out, Request{IDs: prompt, Params: p, Tenant: fmt.Sprint(i % 2)})
 	}
 	return out
@@ -83,6 +86,10 @@ func TestSameTokensWhateverRuns(t *testing.T) {
 		for _, dtype := range []model.DType{model.F32, model.BF16} {
 			t.Run(fmt.Sprintf("%s/%s", name, dtype), func(t *testing.T) {
 				m := slimModel(t, name, dtype)
+				learned := m.Type == "gpt2"
+				if !learned {
+					m.Context, m.MaxLength = 512, 512
+				}
 				reqs := requests(m.Vocab)
 				for i := range reqs {
 					reqs[i].IDs = reqs[i].IDs[:min(len(reqs[i].IDs), m.Context/2)]
@@ -106,6 +113,9 @@ func TestSameTokensWhateverRuns(t *testing.T) {
 							})
 						}
 						wait.Wait()
+					}
+					if !learned && e.Stats().ReusedTokens == 0 {
+						t.Error("no prefix was reused")
 					}
 				}
 			})
@@ -250,8 +260,63 @@ func TestCancelAndSlowReader(t *testing.T) {
 	for e.Stats().Running > 0 && time.Now().Before(deadline) {
 		time.Sleep(time.Millisecond)
 	}
-	if s := e.Stats(); s.Running != 0 || s.Waiting != 0 {
+	if s := e.Stats(); s.Running != 0 || s.Waiting != 0 || s.PagesUsed != 0 {
 		t.Errorf("still running: %+v", s)
+	}
+}
+
+// A request that waits ends with its context at once, though those before it
+// have all the room and their reader sleeps.
+func TestCancelWaiting(t *testing.T) {
+	m := slimModel(t, "decoder_llama_mha", model.F32)
+	m.MaxLength = 4096
+	e := startEngine(t, m, 1, Options{CacheTokens: 4096, MaxSequences: 1})
+	p := DefaultParams()
+	p.MaxNewTokens, p.EOSTokenID = 1000, nil
+	for range e.Generate(t.Context(), Request{IDs: []int32{1}, Params: p}) {
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+		defer cancel()
+		if _, err := first(e.Generate(ctx, Request{IDs: []int32{2}, Params: p})); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("%v, want %v", err, context.DeadlineExceeded)
+		}
+		if _, err := e.Beam(ctx, Request{IDs: []int32{2}, Params: beams(p)}); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("beam search: %v, want %v", err, context.DeadlineExceeded)
+		}
+		if s := e.Stats(); s.Running != 1 || s.Waiting != 0 {
+			t.Errorf("%+v, want one running", s)
+		}
+		break
+	}
+}
+
+func beams(p Params) Params {
+	p.NumBeams = 2
+	return p
+}
+
+// What a failed step left in pages must not be found by later requests.
+func TestFailedStepIsForgotten(t *testing.T) {
+	m := slimModel(t, "decoder_llama_mha", model.F32)
+	m.MaxLength, m.Context = 512, 512
+	e := startEngine(t, m, 1, Options{CacheTokens: 1024, PrefillChunk: 64})
+	p := DefaultParams()
+	p.MaxNewTokens = 4
+	prompt := testPrompt(200, 1, m.Vocab)
+	bad := slices.Clone(prompt)
+	m.Vocab++ // so that an id passes which the embedding does not have
+	bad[130] = int32(m.Vocab - 1)
+	if _, err := first(e.Generate(t.Context(), Request{IDs: bad, Params: p})); err == nil {
+		t.Fatal("no error")
+	}
+	m.Vocab--
+	e.Close()
+	for i := range e.cache.nodes {
+		if slices.Contains(e.cache.nodes[i].ids[:], int32(m.Vocab)) {
+			t.Error("the page of the failed step was kept")
+		}
+	}
+	if n := len(e.cache.nodes); n != 2 {
+		t.Errorf("%d pages kept, want the 2 before", n)
 	}
 }
 

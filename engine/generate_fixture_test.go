@@ -51,6 +51,9 @@ func TestFixtureGenerate(t *testing.T) {
 		if err := json.Unmarshal(data, &want); err != nil {
 			t.Fatal(err)
 		}
+		if len(want.Cases) == 0 {
+			t.Fatal("no cases")
+		}
 		base := DefaultParams()
 		if data, err := os.ReadFile(filepath.Join(dir, "generation_config.json")); err == nil {
 			if base, err = ParseGenerationConfig(data, "generation_config.json"); err != nil {

@@ -33,6 +33,10 @@ func (s *sequence) restart(m *model.Model) {
 // waits for it.
 const outBuffer = 256
 
+// maxDraft bounds the draft of prompt lookup, all of whose tokens must find
+// room in the buffer at once. The tokens are the same for any bound.
+const maxDraft = 64
+
 // sampleJob is one sequence: greedy or drawn at random.
 type sampleJob struct {
 	jobBase
@@ -41,6 +45,7 @@ type sampleJob struct {
 	sampler *Sampler
 	out     chan Event
 	waiting atomic.Bool // for the reader
+	draft   int         // tokens of the longest draft
 	reused  int
 	err     error // valid once out is closed
 }
@@ -55,13 +60,14 @@ func (e *Engine) newSample(ctx context.Context, req *Request) (*sampleJob, error
 		jobBase: jobBase{ctx: ctx, req: req, max: maxLen, pages: pagesFor(maxLen)},
 		sampler: NewSampler(p, len(req.IDs), maxLen, req.Sample, req.Processors...),
 		out:     make(chan Event, outBuffer),
+		draft:   min(p.PromptLookupNumTokens, maxDraft),
 	}
 	j.seq.ids = append(make([]int32, 0, min(maxLen, len(req.IDs)+1<<12)), req.IDs...)
 	j.one[0] = &j.seq
-	if p.PromptLookupNumTokens > 0 && e.m.FrequencySet == nil {
+	if j.draft > 0 && e.m.FrequencySet == nil {
 		j.seq.lookup = func(dst []int32) []int32 {
 			room := maxLen - len(j.seq.ids) - 1
-			return Lookup(dst, j.seq.ids, p.MaxMatchingNgramSize, min(p.PromptLookupNumTokens, room))
+			return Lookup(dst, j.seq.ids, p.MaxMatchingNgramSize, min(j.draft, room))
 		}
 	}
 	return j, nil
@@ -81,11 +87,11 @@ func (j *sampleJob) next() []*sequence { return j.one[:] }
 
 // blocked reserves room in the channel for a whole draft.
 func (j *sampleJob) blocked() bool {
-	if cap(j.out)-len(j.out) > 1+j.req.Params.PromptLookupNumTokens {
+	if cap(j.out)-len(j.out) > 1+j.draft {
 		return false
 	}
 	j.waiting.Store(true)
-	return cap(j.out)-len(j.out) <= 1+j.req.Params.PromptLookupNumTokens
+	return cap(j.out)-len(j.out) <= 1+j.draft
 }
 
 func (j *sampleJob) take(e *Engine, rows [][]float32) (over bool, err error) {
