@@ -2,6 +2,7 @@ package tokenizer
 
 import (
 	"math"
+	"slices"
 	"sync/atomic"
 	"unicode/utf8"
 )
@@ -18,10 +19,12 @@ import (
 // (Found by the authors of the Rust crate bpe, github/rust-gems, who have ids
 // for ranks.)
 type pairwise struct {
-	merged *mergeTable
-	trie   *tokenTrie // the tokens that merging can give
-	made   []made     // by id
-	seams  *seams
+	model   *bpe
+	asBytes bool
+	merged  *mergeTable
+	trie    *tokenTrie // the tokens that merging can give
+	made    []made     // by id
+	seams   *seams
 	// unreached holds the tokens that merging never gives, by their names:
 	// with IgnoreMerges they are tokens all the same.
 	unreached map[string]int32
@@ -77,14 +80,15 @@ type made struct {
 	rank, left, right int32
 	// asLeft, asRight: some merge has the token on that side.
 	asLeft, asRight bool
+	// odd: in making the token some merge comes after one of a higher rank.
+	odd bool
 }
 
 // newPairwise returns nil for models to which the reasoning does not apply:
-// where a merge comes before one that makes its part, where names depend on
-// the place, where unknown characters vanish.
+// where names depend on the place, or unknown characters vanish.
 func newPairwise(m *bpe, asBytes bool) *pairwise {
-	p := &pairwise{merged: m.merged, bytes: m.bytes, unk: m.unk, fuseUnk: m.FuseUnk}
-	if m.ContinuingSubwordPrefix != "" || m.EndOfWordSuffix != "" || !m.ordered() {
+	p := &pairwise{model: m, asBytes: asBytes, merged: m.merged, bytes: m.bytes, unk: m.unk, fuseUnk: m.FuseUnk}
+	if m.ContinuingSubwordPrefix != "" || m.EndOfWordSuffix != "" {
 		return nil
 	}
 	base := m.baseTokens(asBytes)
@@ -97,16 +101,14 @@ func newPairwise(m *bpe, asBytes bool) *pairwise {
 		p.made[id].rank = -1
 		known[id] = true
 	}
-	for _, mg := range m.Merges {
-		p.made[mg.left].asLeft, p.made[mg.right].asRight = true, true
+	merges := m.Merges
+	if m.ordered() {
+		p.findMade(m, known)
+	} else {
+		merges = p.mergeAlone(m, known, asBytes)
 	}
-	for rank, mg := range m.Merges {
-		r, id := m.merged.get(mg.left, mg.right)
-		if r == int32(rank) && !known[id] && known[mg.left] && known[mg.right] && p.validBelow(mg.left, mg.right, r) {
-			known[id] = true
-			made := &p.made[id]
-			made.rank, made.left, made.right = r, mg.left, mg.right
-		}
+	for _, mg := range merges {
+		p.made[mg.left].asLeft, p.made[mg.right].asRight = true, true
 	}
 	names := make([]string, len(m.Vocab))
 	for id, ok := range known {
@@ -122,8 +124,64 @@ func newPairwise(m *bpe, asBytes bool) *pairwise {
 	if p.trie = newTokenTrie(names); p.trie == nil {
 		return nil
 	}
-	p.seams = newSeams(m.Merges, names)
+	p.seams = newSeams(merges, names)
 	return p
+}
+
+// findMade goes through the merges from the first, with which a token's last
+// merge is known before the token is used.
+func (p *pairwise) findMade(m *bpe, known []bool) {
+	for _, mg := range m.Merges {
+		p.made[mg.left].asLeft, p.made[mg.right].asRight = true, true
+	}
+	for rank, mg := range m.Merges {
+		r, id := m.merged.get(mg.left, mg.right)
+		if r == int32(rank) && !known[id] && known[mg.left] && known[mg.right] && p.validBelow(mg.left, mg.right, r) {
+			known[id] = true
+			made := &p.made[id]
+			made.rank, made.left, made.right = r, mg.left, mg.right
+		}
+	}
+}
+
+// mergeAlone merges every token's text alone. The last merge of each is the
+// only one that ever makes the token, wherever it stands, so the others are
+// left out; p goes on with those that it returns.
+func (p *pairwise) mergeAlone(m *bpe, known []bool, asBytes bool) []merge {
+	var st bpeState
+	merges := []merge{}
+	p.merged = newMergeTable(len(m.Vocab))
+	for id := range m.Vocab {
+		name := m.nameOf(int32(id), asBytes)
+		if known[id] || name == "" {
+			continue
+		}
+		m.symbolsOf(&st, name, asBytes)
+		m.mergeAll(&st)
+		if first := st.symbols[:min(1, len(st.symbols))]; len(first) == 0 || first[0].next >= 0 || first[0].id != int32(id) {
+			continue
+		}
+		known[id] = true
+		rank, _ := m.merged.get(st.last.left, st.last.right)
+		made := &p.made[id]
+		made.rank, made.left, made.right = rank, st.last.left, st.last.right
+		merges = append(merges, st.last)
+		p.merged.set(st.last, rank, int32(id))
+	}
+	p.findOdd(merges)
+	return merges
+}
+
+// findOdd marks the odd tokens, the short ones first.
+func (p *pairwise) findOdd(merges []merge) {
+	byLength := slices.Clone(merges)
+	length := func(mg merge) int { return len(p.model.Vocab[mg.left]) + len(p.model.Vocab[mg.right]) }
+	slices.SortStableFunc(byLength, func(a, b merge) int { return length(a) - length(b) })
+	for _, mg := range byLength {
+		rank, id := p.merged.get(mg.left, mg.right)
+		left, right := &p.made[mg.left], &p.made[mg.right]
+		p.made[id].odd = left.odd || right.odd || rank <= left.rank || rank <= right.rank
+	}
 }
 
 // ordered reports whether every merge that makes a token comes before those
@@ -198,7 +256,25 @@ func (p *pairwise) unknownsAreApart(m *bpe) bool {
 }
 
 // valid reports whether merging the text of a and b gives a and b.
-func (p *pairwise) valid(a, b int32) bool { return p.validBelow(a, b, math.MaxInt32) }
+func (p *pairwise) valid(st *pairwiseState, a, b int32) bool {
+	if p.made[a].odd || p.made[b].odd {
+		return p.validByMerging(st, a, b)
+	}
+	return p.validBelow(a, b, math.MaxInt32)
+}
+
+// validByMerging is valid by definition, for the few tokens that need it.
+func (p *pairwise) validByMerging(st *pairwiseState, a, b int32) bool {
+	name := p.model.nameOf(a, p.asBytes) + p.model.nameOf(b, p.asBytes)
+	p.model.symbolsOf(&st.merging, name, p.asBytes)
+	p.model.mergeAll(&st.merging)
+	first := st.merging.symbols[0]
+	if first.id != a || first.next < 0 {
+		return false
+	}
+	second := st.merging.symbols[first.next]
+	return second.id == b && second.next < 0
+}
 
 // validBelow goes back through the merges that made a and b, the last first,
 // and looks for a merge across the border that would have come before the one
@@ -229,6 +305,8 @@ type pairwiseState struct {
 	ends  []int32
 	dead  []uint64
 	tries []found // tokens that the text goes on with here, still to be tried
+	// merging serves validByMerging.
+	merging bpeState
 }
 
 func (st *pairwiseState) isDead(at int) bool { return st.dead[at>>6]>>(at&63)&1 != 0 }
@@ -251,7 +329,7 @@ func (p *pairwise) encode(st *pairwiseState, s string) {
 			start, last = len(st.ids), -1
 			continue
 		}
-		if st.isDead(at+n) || last >= 0 && !p.valid(last, id) {
+		if st.isDead(at+n) || last >= 0 && !p.valid(st, last, id) {
 			st.tries = p.trie.all(st.tries[:0], s[at:at+n-1])
 			for id, n = p.pick(st, at, last); id < 0; id, n = p.pick(st, at, last) {
 				st.dead[at>>6] |= 1 << (at & 63)
@@ -268,7 +346,7 @@ func (p *pairwise) encode(st *pairwiseState, s string) {
 func (p *pairwise) pick(st *pairwiseState, at int, last int32) (id int32, n int) {
 	for i := len(st.tries) - 1; i >= 0; i-- {
 		f := st.tries[i]
-		if !st.isDead(at+int(f.n)) && (last < 0 || p.valid(last, f.id)) {
+		if !st.isDead(at+int(f.n)) && (last < 0 || p.valid(st, last, f.id)) {
 			return f.id, int(f.n)
 		}
 	}

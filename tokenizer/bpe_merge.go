@@ -6,6 +6,7 @@ import "iter"
 type bpeState struct {
 	symbols []symbol
 	queue   []queued
+	last    merge // the last that was made
 }
 
 // symbol is a token of a piece under way, in a list of neighbours.
@@ -120,6 +121,7 @@ func (m *bpe) mergeAll(st *bpeState) {
 		if _, id := m.merged.get(left.id, right.id); id != top.id {
 			continue // the pair is not what it was
 		}
+		st.last = merge{left.id, right.id}
 		left.id = top.id
 		left.size += right.size
 		left.next = right.next

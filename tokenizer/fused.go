@@ -32,7 +32,8 @@ func newFused(p preTokenizer, m *bpe) *fused {
 	case len(steps) == 1 && last.UseRegex:
 		f.scan = scanGPT2
 	case len(steps) == 2 && !last.UseRegex:
-		if s, ok := steps[0].(split); ok && s.Behavior == "Isolated" {
+		// A scanner leaves nothing between its matches, so both are the same.
+		if s, ok := steps[0].(split); ok && (s.Behavior == "Isolated" || s.Behavior == "Removed" && s.Invert) {
 			f.scan = s.Pattern.scan
 		}
 	}
@@ -93,10 +94,10 @@ func (f *fused) words(ids []int32, w *work, u *unicodeData, s string) []int32 {
 	fast := f.model.quick.get(len(s))
 	for at := 0; at < len(s); {
 		end := f.scan(u, s, at)
-		if fast != nil && end-at >= dividedWord && s[end-1] >= 0x80 && len(fast.unreached) == 0 {
+		if fast != nil && end-at >= dividedWord && s[end-1] >= 0x80 && f.model.wholeID(fast, s[at:end], true) < 0 {
 			ids = f.parts(ids, w, fast, s, at, end)
 		} else {
-			ids = f.part(ids, w, fast, s, at, end)
+			ids = f.part(ids, w, fast, s, at, end, true)
 		}
 		at = end
 	}
@@ -109,32 +110,38 @@ func (f *fused) parts(ids []int32, w *work, fast *pairwise, s string, at, end in
 	start := 0
 	for i := 1; i < len(word); i++ {
 		if isSeam(word[i-1], word[i]) && fast.seams.at(word, i) {
-			ids = f.part(ids, w, fast, s, at+start, at+i)
+			ids = f.part(ids, w, fast, s, at+start, at+i, false)
 			start = i
 		}
 	}
-	return f.part(ids, w, fast, s, at+start, end)
+	return f.part(ids, w, fast, s, at+start, end, false)
 }
 
-// part appends the ids of the bytes of s from at to end.
-func (f *fused) part(ids []int32, w *work, fast *pairwise, s string, at, end int) []int32 {
+// part appends the ids of the bytes of s from at to end, a whole word or part
+// of one.
+func (f *fused) part(ids []int32, w *work, fast *pairwise, s string, at, end int, whole bool) []int32 {
 	if end-at > maxCachedWord || w.words == nil {
-		return f.merge(ids, w, fast, s[at:end])
+		return f.merge(ids, w, fast, s[at:end], whole)
 	}
 	key := wordKey(s, at, end-at)
+	if f.model.IgnoreMerges && !whole {
+		key[1] |= 1 << 63 // as a word it may be one token
+	}
 	if e := w.words.find(key); e != nil {
 		return e.appendIDs(ids)
 	}
 	before := len(ids)
-	ids = f.merge(ids, w, fast, s[at:end])
+	ids = f.merge(ids, w, fast, s[at:end], whole)
 	w.words.learn(key, ids[before:])
 	return ids
 }
 
-// merge appends the ids of a word that is not in the cache.
-func (f *fused) merge(ids []int32, w *work, fast *pairwise, s string) []int32 {
-	if id := f.model.wholeID(fast, s, true); id >= 0 {
-		return append(ids, id)
+// merge appends the ids of a word, or part of one, that is not in the cache.
+func (f *fused) merge(ids []int32, w *work, fast *pairwise, s string, whole bool) []int32 {
+	if whole {
+		if id := f.model.wholeID(fast, s, true); id >= 0 {
+			return append(ids, id)
+		}
 	}
 	if fast == nil {
 		return f.model.appendMerged(ids, &w.model.bpe, s)

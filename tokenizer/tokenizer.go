@@ -218,6 +218,7 @@ func (t *Tokenizer) run(w *work, text string, track, asText bool) {
 		w.bytes = t.bytes
 		w.preTokenize(t.spec.PreTokenizer)
 	}
+	w.tokens = slices.Grow(w.tokens, len(w.pieces)+len(w.text)/4)
 	for i, p := range w.pieces {
 		from := len(w.tokens)
 		if p.added >= 0 {

@@ -1,6 +1,7 @@
 package tokenizer
 
 import (
+	"slices"
 	"sync"
 	"unicode/utf8"
 	"unsafe"
@@ -94,7 +95,7 @@ func (p *workPool) put(w *work) {
 
 // eachText replaces every piece of text by those that f appends.
 func (w *work) eachText(f func(p piece, to []piece) []piece) {
-	to := w.spare[:0]
+	to := slices.Grow(w.spare[:0], 2*len(w.pieces))
 	for _, p := range w.pieces {
 		if p.added >= 0 {
 			to = append(to, p)
