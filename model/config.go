@@ -30,7 +30,43 @@ func ParseConfig(data []byte, file string) (*Config, error) {
 	if raw == nil {
 		return nil, fmt.Errorf("%s: want an object, found null", file)
 	}
-	return NewConfig(raw, file), nil
+	c := NewConfig(raw, file)
+	c.respellRope()
+	return c, c.err
+}
+
+// respellRope puts what transformers 5 writes as rope_parameters under the keys
+// of transformers 4: rope_theta, partial_rotary_factor, rope_scaling and, for
+// the layers with a window of a model that rotates them otherwise,
+// rope_local_base_freq.
+func (c *Config) respellRope() {
+	p := c.Object("rope_parameters")
+	if p == nil {
+		return
+	}
+	if local := p.Object("sliding_attention"); local != nil {
+		local.Only("rope_type", "default")
+		p.adopt(local)
+		c.raw["rope_local_base_freq"] = local.raw["rope_theta"]
+	}
+	if global := p.Object("full_attention"); global != nil {
+		global.err = p.err
+		p = global
+	}
+	if !p.Has("rope_type") {
+		p.fail("rope_type", "is missing")
+	}
+	scaling := map[string]any{}
+	for key, v := range p.raw {
+		if key == "rope_theta" || key == "partial_rotary_factor" {
+			c.raw[key] = v
+		} else {
+			scaling[key] = v
+		}
+	}
+	c.adopt(p)
+	c.raw["rope_scaling"] = scaling
+	delete(c.raw, "rope_parameters")
 }
 
 // NewConfig wraps values that have the keys and types of a config.json.
@@ -285,7 +321,7 @@ var unread = []string{
 	"embedding_multiplier", "logits_scaling", "attn_logit_softcapping", "final_logit_softcapping",
 	"sliding_window", "rope_scaling", "partial_rotary_factor", "num_experts", "num_local_experts",
 	"query_pre_attn_scalar", "qk_layernorm", "clip_qkv", "logit_scale", "use_qk_norm", "layer_types",
-	"attention_bias", "mlp_bias", "head_dim", "no_rope_layers",
+	"attention_bias", "mlp_bias", "head_dim", "no_rope_layers", "rope_local_base_freq",
 }
 
 // CheckUnread fails when a key that changes the mathematics was not asked for

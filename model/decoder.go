@@ -51,10 +51,11 @@ func (d *decoder) Logits(g *tensor.Graph, hidden *tensor.Tensor) *tensor.Tensor 
 	return logits
 }
 
-// head takes the embedding and the head of a model: one matrix where they are
+// heads takes the embedding and the head of a model: one matrix where they are
 // tied, and otherwise the embedding stays in the file.
 func (d *decoder) heads(m *Model, l *Loader, embedding, head string, tied bool) {
 	if tied || !l.Has(head) && l.Has(embedding) {
+		l.taken[head] = true // some checkpoints hold the one matrix twice
 		w := l.Weight(embedding, m.Vocab, m.Hidden, Layout{})
 		d.embed = WeightTable(w)
 		d.head = nn.Linear{Weights: []*tensor.Weight{w}}

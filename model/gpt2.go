@@ -85,9 +85,13 @@ type layerNorms struct {
 }
 
 func (n layerNorms) norm(name string) *nn.Norm {
+	weight, bias := name+".weight", name+".bias"
+	if gamma := name + ".gamma"; !n.l.Has(weight) && n.l.Has(gamma) {
+		weight, bias = gamma, name+".beta" // TensorFlow's names, which the first BERTs have
+	}
 	return &nn.Norm{
-		Weight: n.l.Vector(name+".weight", n.hidden),
-		Bias:   n.l.Vector(name+".bias", n.hidden),
+		Weight: n.l.Vector(weight, n.hidden),
+		Bias:   n.l.Vector(bias, n.hidden),
 		Layer:  true,
 		Eps:    float32(n.eps),
 	}

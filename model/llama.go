@@ -11,7 +11,6 @@ import (
 // llama builds LlamaForCausalLM (Touvron et al. 2023): Llama 2 and 3, SmolLM2,
 // TinyLlama. Reference: transformers/models/llama/modeling_llama.py.
 func llama(m *Model, c *Config, l *Loader) {
-	c.Only("pretraining_tp", 1.0)
 	llamaLike(m, c, l, llamaOptions{
 		qkvBias: c.BoolOr("attention_bias", false),
 		outBias: c.BoolOr("attention_bias", false),

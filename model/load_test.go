@@ -5,6 +5,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -79,6 +80,94 @@ func TestParseConfigErrors(t *testing.T) {
 	for _, text := range []string{"", "null", "[]", "{", `{"a":`} {
 		if _, err := ParseConfig([]byte(text), "config.json"); err == nil || !strings.HasPrefix(err.Error(), "config.json: ") {
 			t.Errorf("%q: error %v", text, err)
+		}
+	}
+}
+
+// rope_parameters is transformers 5's spelling of rope_theta, rope_scaling and
+// the like.
+func TestRopeParameters(t *testing.T) {
+	for text, want := range map[string]map[string]any{
+		`{"rope_parameters":{"rope_type":"default","rope_theta":5}}`: {
+			"rope_theta": 5.0, "rope_scaling": map[string]any{"rope_type": "default"}},
+		`{"rope_parameters":{"rope_type":"linear","factor":2,"rope_theta":5,"partial_rotary_factor":0.5}}`: {
+			"rope_theta": 5.0, "partial_rotary_factor": 0.5, "rope_scaling": map[string]any{"rope_type": "linear", "factor": 2.0}},
+		`{"rope_parameters":{"sliding_attention":{"rope_type":"default","rope_theta":3},"full_attention":{"rope_type":"linear","factor":8,"rope_theta":5}}}`: {
+			"rope_theta": 5.0, "rope_local_base_freq": 3.0, "rope_scaling": map[string]any{"rope_type": "linear", "factor": 8.0}},
+	} {
+		c, err := ParseConfig([]byte(text), "config.json")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := c.Raw(); !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: %v, want %v", text, got, want)
+		}
+	}
+	for text, want := range map[string]string{
+		`{"rope_parameters":{"rope_theta":5}}`:                             "config.json: rope_parameters: rope_type is missing",
+		`{"rope_parameters":{"sliding_attention":{"rope_type":"linear"}}}`: "config.json: rope_parameters: sliding_attention: rope_type is linear, only default is supported",
+		`{"rope_parameters":5}`:                                            "config.json: rope_parameters is 5, want an object",
+	} {
+		if _, err := ParseConfig([]byte(text), "config.json"); err == nil || err.Error() != want {
+			t.Errorf("%s: error %v, want %s", text, err, want)
+		}
+	}
+}
+
+// Checkpoints that hold a tied embedding twice, and those with TensorFlow's
+// names of LayerNorm, are the same models.
+func TestOtherNames(t *testing.T) {
+	for fixture, rename := range map[string]func(name string) []string{
+		"decoder_gpt2_bare_names": func(name string) []string {
+			if name == "wte.weight" {
+				return []string{name, "lm_head.weight"}
+			}
+			return []string{name}
+		},
+		"encoder_bert_mlm": func(name string) []string {
+			return []string{strings.NewReplacer("LayerNorm.weight", "LayerNorm.gamma", "LayerNorm.bias", "LayerNorm.beta").Replace(name)}
+		},
+	} {
+		file, err := checkpoint.Open(slim(fixture))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer file.Close()
+		var out []checkpoint.Out
+		for _, name := range file.Names() {
+			tensor, _ := file.Tensor(name)
+			for _, n := range rename(name) {
+				o := tensor.As(tensor.DType)
+				o.Name = n
+				out = append(out, o)
+			}
+		}
+		dir := t.TempDir()
+		if err := checkpoint.WriteSafetensorsDir(dir, out, nil, 1<<30); err != nil {
+			t.Fatal(err)
+		}
+		data, err := os.ReadFile(filepath.Join(slim(fixture), "config.json"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := ParseConfig(data, "config.json")
+		if err != nil {
+			t.Fatal(err)
+		}
+		renamed, err := checkpoint.Open(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer renamed.Close()
+		pool := kernel.NewPool(1)
+		defer pool.Close()
+		m, err := Load(c, renamed, F32, pool)
+		if err != nil {
+			t.Errorf("%s: %v", fixture, err)
+			continue
+		}
+		if err := m.Close(); err != nil {
+			t.Error(err)
 		}
 	}
 }
