@@ -246,6 +246,9 @@ func (s *source) writeSides(dst string) error {
 		return err
 	}
 	tok, tc, err := s.tokenizer()
+	if noTokenizer(err) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"sync"
 
 	"wenmo/chat"
 	"wenmo/engine"
@@ -21,8 +22,9 @@ type EngineOptions struct {
 // Engine computes many requests at once; they join and leave at any step. The
 // same request gives the same tokens whatever runs beside it.
 type Engine struct {
-	m *Model
-	e *engine.Engine
+	m     *Model
+	e     *engine.Engine
+	close sync.Once
 }
 
 // Request asks for a continuation of IDs, of Text, or an answer to Messages.
@@ -97,10 +99,13 @@ func (m *Model) ownEngine() (*Engine, error) {
 	return m.engine, nil
 }
 
-// Close waits for the requests under way and ends the engine.
+// Close waits for the requests under way and ends the engine. A second Close
+// does nothing.
 func (e *Engine) Close() {
-	e.e.Close()
-	e.m.leave()
+	e.close.Do(func() {
+		e.e.Close()
+		e.m.leave()
+	})
 }
 
 // Stats returns a picture of the engine.
@@ -111,6 +116,9 @@ func (e *Engine) Stats() Stats { return e.e.Stats() }
 func (e *Engine) Submit(ctx context.Context, req Request) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
 		ids, err := e.m.prompt(&req)
+		if err == nil && e.m.tok == nil && len(req.Params.StopStrings) > 0 {
+			err = fmt.Errorf("stop_strings need text, but the model has no tokenizer: %w", e.m.tokErr)
+		}
 		if err != nil {
 			yield(Event{}, err)
 			return

@@ -71,8 +71,8 @@ func requests(vocab int) []Request {
 			p.PromptLookupNumTokens = 3 + 1000*(i/8) // more than a reader's buffer holds
 		}
 		prompt := testPrompt(1+(i*13)%40, i%5, vocab)
-		if i%2 == 0 { // with whole pages that others begin with, too
-			prompt = append(testPrompt(130, i%4, vocab), prompt...)
+		if i%4 == 0 { // with a whole page that others begin with, too
+			prompt = append(testPrompt(66, 0, vocab), prompt...)
 		}
 		out = append(out, Request{IDs: prompt, Params: p, Tenant: fmt.Sprint(i % 2)})
 	}
@@ -85,6 +85,9 @@ func TestSameTokensWhateverRuns(t *testing.T) {
 	for _, name := range []string{"decoder_llama_mha", "decoder_mistral", "decoder_gpt2_bare_names", "decoder_mixtral"} {
 		for _, dtype := range []model.DType{model.F32, model.BF16} {
 			t.Run(fmt.Sprintf("%s/%s", name, dtype), func(t *testing.T) {
+				if testing.Short() && dtype == model.BF16 && name != "decoder_llama_mha" {
+					t.Skip("slow where products are portable")
+				}
 				m := slimModel(t, name, dtype)
 				learned := m.Type == "gpt2"
 				if !learned {

@@ -64,6 +64,9 @@ func (e *Evaluator) run(ids, typeIDs []int32, trace *nn.Trace, f func(from int, 
 	if err := checkLength(e.Model, len(ids)); err != nil {
 		return err
 	}
+	if typeIDs != nil && len(typeIDs) != len(ids) {
+		return fmt.Errorf("%d type ids for %d ids", len(typeIDs), len(ids))
+	}
 	shape := e.Model.KV
 	shape.BF16 = e.BF16
 	kv := tensor.NewKV(shape, pagesFor(len(ids)))
