@@ -26,16 +26,20 @@ func LoadDir(dir string) (*Tokenizer, error) {
 	if err != nil {
 		return nil, err
 	}
-	model, err := d.sentencePiece()
-	switch {
-	case err != nil:
-		return nil, err
-	case d.has("tokenizer.json"):
+	if d.has("tokenizer.json") {
 		data, err := d.read("tokenizer.json")
 		if err != nil {
 			return nil, err
 		}
 		return Parse(data, d.path("tokenizer.json"))
+	}
+	if err := d.readConfig(); err != nil {
+		return nil, err
+	}
+	model, err := d.sentencePiece()
+	switch {
+	case err != nil:
+		return nil, err
 	case d.has("source.spm") && d.has("vocab.json"):
 		return d.loadMarian("source.spm", "target.spm")
 	case d.has("vocab.json") && d.has("merges.txt"):
@@ -65,6 +69,9 @@ func LoadTargetDir(dir string) (*Tokenizer, error) {
 	if !d.has("target.spm") || !d.has("vocab.json") {
 		return nil, fmt.Errorf("%s: no target.spm with vocab.json", dir)
 	}
+	if err := d.readConfig(); err != nil {
+		return nil, err
+	}
 	return d.loadMarian("target.spm", "target.spm")
 }
 
@@ -84,7 +91,7 @@ func openModelDir(dir string) (*modelDir, error) {
 	for _, e := range entries {
 		d.names = append(d.names, e.Name())
 	}
-	return d, d.readConfig()
+	return d, nil
 }
 
 func (d *modelDir) path(name string) string { return filepath.Join(d.dir, name) }

@@ -29,6 +29,9 @@ type Config struct {
 // of chat templates in a directory. Files that are not there say nothing.
 func LoadConfig(dir string) (Config, error) {
 	d, err := openModelDir(dir)
+	if err == nil {
+		err = d.readConfig()
+	}
 	if err != nil {
 		return Config{}, err
 	}

@@ -77,7 +77,7 @@ func TestLoadDirKinds(t *testing.T) {
 		{"tiktoken with config", []string{"x.tiktoken", rankLines("12", "ab"), "config.json", `{"pat_str":"\\p{N}{1,1}+|\\p{L}+","special_tokens":{"<s>":300}}`},
 			"12ab<s>", []string{"1", "2", "ab", "<s>"}},
 		{"llama 3 as given out", []string{"tokenizer.model", rankLines("ab")}, "ab", []string{"<|begin_of_text|>", "ab"}},
-		{"tokenizer.json first", []string{"vocab.txt", bertVocab, "tokenizer.json",
+		{"tokenizer.json first", []string{"vocab.txt", bertVocab, "a.model", "", "b.model", "", "tokenizer_config.json", "broken", "tokenizer.json",
 			`{"model":{"type":"WordLevel","vocab":{"x":0,"u":1},"unk_token":"u"}}`}, "x", []string{"x"}},
 	} {
 		tok, err := LoadDir(dirOf(t, c.files...))

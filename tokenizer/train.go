@@ -29,6 +29,8 @@ type TrainOptions struct {
 	EndOfWordSuffix         string
 	MaxTokenLength          int // in characters; 0: no limit
 	Threads                 int // 0: as many as processors
+	// Memory is how many bytes a training may take, about; 0: 1 GiB.
+	Memory int64
 	// Progress, if set, is called now and then by the training goroutine.
 	Progress func(TrainProgress)
 }
@@ -49,14 +51,16 @@ type TrainProgress struct {
 // byte level with its alphabet. The result does not depend on the number of
 // threads.
 //
-// It needs at most about 1 GiB of memory for any amount of text. As long as
-// the distinct words take up less than half of that, the merges are exactly
-// those of the reference trainer; beyond, rare words are sampled so that all
-// counts keep their expected values. Lines of more than 16 MiB are cut. A
-// source with a Name method (a file) is named in errors; text that is not
-// UTF-8 is an error.
+// It keeps to opt.Memory for any amount of text. As long as the distinct words
+// have less than a twentieth of that in bytes, the merges are exactly those of
+// the reference trainer: in 1 GiB, those of several GB of English or of some
+// 100 MB of Chinese, whose words are clauses. Beyond, rare words are sampled so
+// that all counts keep their expected values, and Progress says so. Lines of
+// more than 16 MiB are cut. A source with a Name method (a file) is named in
+// errors; text that is not UTF-8 is an error.
 func TrainBPE(ctx context.Context, base *Tokenizer, opt TrainOptions, sources ...io.Reader) (*Tokenizer, error) {
-	return trainBPE(ctx, base, opt, trainRoom{table: 256 << 20, symbols: 56 << 20, queue: 24 << 20}, sources)
+	mib := cmp.Or(opt.Memory, 1<<30) >> 10 // of 1024
+	return trainBPE(ctx, base, opt, trainRoom{table: 256 * mib, symbols: 56 * mib, queue: int(24 * mib)}, sources)
 }
 
 // trainRoom bounds the memory of a training.
@@ -77,7 +81,7 @@ func trainBPE(ctx context.Context, base *Tokenizer, opt TrainOptions, room train
 	if opt.Progress == nil {
 		opt.Progress = func(TrainProgress) {}
 	}
-	if opt.VocabSize < 0 || opt.MinFrequency < 0 || opt.LimitAlphabet < 0 || opt.MaxTokenLength < 0 || opt.Threads < 0 {
+	if opt.VocabSize < 0 || opt.MinFrequency < 0 || opt.LimitAlphabet < 0 || opt.MaxTokenLength < 0 || opt.Threads < 0 || opt.Memory < 0 {
 		return nil, fmt.Errorf("train: a negative setting in %+v", opt)
 	}
 	counter := newWordCounter(base, opt)
