@@ -229,7 +229,7 @@ func (p *regexParser) atom() (*node, error) {
 		if p.rest != "" && strings.IndexByte("AzZbB", p.rest[0]) >= 0 {
 			return &node{kind: nodeAssert, assert: byte(p.next())}, nil
 		}
-		set, err := p.escape()
+		set, err := p.escape(false)
 		return &node{kind: nodeSet, set: p.folded(set)}, err
 	case '*', '+', '?':
 		return nil, fmt.Errorf("nothing to repeat before %c", c)
@@ -312,7 +312,7 @@ func (p *regexParser) flags() (*node, error) {
 }
 
 // escape reads what follows a backslash, where it stands for characters.
-func (p *regexParser) escape() (*runeSet, error) {
+func (p *regexParser) escape(inClass bool) (*runeSet, error) {
 	if p.rest == "" {
 		return nil, errors.New("a backslash at the end")
 	}
@@ -343,9 +343,9 @@ func (p *regexParser) escape() (*runeSet, error) {
 	case 'D':
 		return runesOf("Nd").not(), nil
 	case 'w':
-		return regexWordSet(), nil
+		return regexWordSet(inClass), nil
 	case 'W':
-		return regexWordSet().not(), nil
+		return regexWordSet(inClass).not(), nil
 	case 'h':
 		s, _ := posixClass("xdigit")
 		return s, nil
@@ -474,7 +474,7 @@ func (p *regexParser) classRune() (*runeSet, error) {
 		if p.eat("b") {
 			return newRuneSet([]runeRange{{'\b', '\b'}}), nil
 		}
-		return p.escape()
+		return p.escape(true)
 	}
 	c := p.next()
 	return newRuneSet([]runeRange{{c, c}}), nil

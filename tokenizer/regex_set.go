@@ -131,6 +131,12 @@ func property(name string) (*runeSet, error) {
 		key = strings.ToLower(c)
 	}
 	u := loadUnicode()
+	switch key {
+	case "punct":
+		return runesOf(categoryGroups["P"]...), nil
+	case "word":
+		return regexWordSet(false), nil
+	}
 	if s, ok := posixClass(key); ok {
 		return s, nil
 	}
@@ -188,11 +194,14 @@ func spaceSet() *runeSet {
 	return runesOf("Zs", "Zl", "Zp").or(newRuneSet([]runeRange{{'\t', '\r'}, {0x85, 0x85}}))
 }
 
-// regexWordSet is \w of Oniguruma: that of Rust but for the joiners, and the digits
-// of Latin-1.
-func regexWordSet() *runeSet {
-	joiners := newRuneSet([]runeRange{{0x200c, 0x200d}})
-	return runesOf("word").and(joiners.not()).or(newRuneSet([]runeRange{{0xb2, 0xb3}, {0xb9, 0xb9}, {0xbc, 0xbe}}))
+// regexWordSet is \w of Oniguruma: that of Rust but for the joiners, and, if it
+// stands outside a character class, the digits of Latin-1.
+func regexWordSet(inClass bool) *runeSet {
+	set := runesOf("word").and(newRuneSet([]runeRange{{0x200c, 0x200d}}).not())
+	if inClass {
+		return set
+	}
+	return set.or(newRuneSet([]runeRange{{0xb2, 0xb3}, {0xb9, 0xb9}, {0xbc, 0xbe}}))
 }
 
 // posixClass returns the set of [[:name:]].
@@ -211,7 +220,7 @@ func posixClass(name string) (*runeSet, bool) {
 	case "punct":
 		return runesOf(append(slices.Clone(categoryGroups["P"]), categoryGroups["S"]...)...), true
 	case "word":
-		return regexWordSet(), true
+		return regexWordSet(true), true
 	case "cntrl":
 		return runesOf("Cc"), true
 	case "xdigit":
