@@ -251,14 +251,22 @@ func (l *Loader) packer(name string, out, in int, layout Layout) (*packer, bool)
 }
 
 // Table returns the embedding of that name as it lies in the file; rows are
-// widened when they are looked up.
+// widened, and checked, when they are looked up.
 func (l *Loader) Table(name string, rows, cols int) *tensor.Table {
 	t, ok := l.take(name, []int{rows, cols})
 	if !ok {
 		return nil
 	}
 	l.plan.tensor(t.As(t.DType))
-	table := &tensor.Table{Name: name, Rows: rows, Cols: cols, Row: t.Row}
+	table := &tensor.Table{Name: name, Rows: rows, Cols: cols, Row: func(dst []float32, i int) error {
+		if err := t.Row(dst, i); err != nil {
+			return err
+		}
+		if k := notFinite(dst); k >= 0 {
+			return fmt.Errorf("%s: tensor %q: element [%d, %d] is %v", t.File, name, i, k, dst[k])
+		}
+		return nil
+	}}
 	if l.train {
 		l.trainTable(table, t)
 	}

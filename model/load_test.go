@@ -1,11 +1,14 @@
 package model
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -111,6 +114,39 @@ func TestRopeParameters(t *testing.T) {
 		if _, err := ParseConfig([]byte(text), "config.json"); err == nil || err.Error() != want {
 			t.Errorf("%s: error %v, want %s", text, err, want)
 		}
+	}
+}
+
+// A row that stays in the file is looked at when it is used, and named.
+func TestTableNaN(t *testing.T) {
+	const name = "model.embed_tokens.weight"
+	file, err := checkpoint.Open(slim("decoder_llama_mha"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	stored, _ := file.Tensor(name)
+	data := slices.Clone(stored.Data)
+	const row, col = 5, 3
+	binary.LittleEndian.PutUint32(data[4*(row*stored.Shape[1]+col):], math.Float32bits(float32(math.NaN())))
+	dir := t.TempDir()
+	out := []checkpoint.Out{{Name: name, DType: checkpoint.F32, Shape: stored.Shape, Data: data}}
+	if err := checkpoint.WriteSafetensorsDir(dir, out, nil, 1<<30); err != nil {
+		t.Fatal(err)
+	}
+	bad, err := checkpoint.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer bad.Close()
+	table := NewLoader(bad, F32, nil).Table(name, stored.Shape[0], stored.Shape[1])
+	dst := make([]float32, stored.Shape[1])
+	if err := table.Row(dst, row-1); err != nil {
+		t.Error(err)
+	}
+	want := `tensor "` + name + `": element [5, 3] is NaN`
+	if err := table.Row(dst, row); err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("%v, want %s", err, want)
 	}
 }
 
