@@ -119,3 +119,32 @@ func TestConfigFromGGUF(t *testing.T) {
 		t.Errorf("%v", back)
 	}
 }
+
+func FuzzFromGGUF(f *testing.F) {
+	f.Add("gpt2", "llama-bpe", "a\nb\nab\n<s>", "\x01\x01\x01\x03", "a b", "ab <s>")
+	f.Add("llama", "", "<unk>\na\n▁\n▁a", "\x02\x01\x01\x01", "", "a a")
+	f.Add("t5", "", "<unk>\na\n▁\n▁a", "\x02\x01\x04\x05", "", "a a")
+	f.Add("bert", "", "[UNK]\n[CLS]\n[SEP]\n▁a\nb", "\x03\x03\x03\x01", "", "ab a")
+	f.Fuzz(func(t *testing.T, model, pre, tokens, kinds, merges, text string) {
+		list := strings.Split(tokens, "\n")
+		types, scores := make([]int32, len(list)), make([]float32, len(list))
+		for i := range list {
+			scores[i] = float32(-i)
+			if i < len(kinds) {
+				types[i] = int32(kinds[i])
+			}
+		}
+		tok, err := FromGGUF(map[string]any{
+			"tokenizer.ggml.model": model, "tokenizer.ggml.pre": pre, "tokenizer.ggml.tokens": list, "tokenizer.ggml.token_type": types,
+			"tokenizer.ggml.scores": scores, "tokenizer.ggml.merges": strings.Split(merges, "\n"),
+			"tokenizer.ggml.unknown_token_id": uint32(0), "tokenizer.ggml.cls_token_id": uint32(1), "tokenizer.ggml.seperator_token_id": uint32(2),
+		}, "fuzz")
+		if err != nil {
+			return
+		}
+		tok.Decode(tok.Encode(text, true), true)
+		if meta, err := tok.GGUFMetadata(Config{}); err == nil {
+			PadGGUF(meta, len(list)+1)
+		}
+	})
+}

@@ -103,7 +103,7 @@ func TestLoadDirRefuses(t *testing.T) {
 		{"nothing", nil, "no tokenizer"},
 		{"no merges", []string{"vocab.json", smallVocab}, "no tokenizer"},
 		{"vocab.json", []string{"vocab.json", `{"a":0,`, "merges.txt", ""}, "vocab.json: "},
-		{"ids", []string{"vocab.json", `{"a":0,"b":0}`, "merges.txt", ""}, "vocab.json: id 0 belongs to the tokens"},
+		{"ids", []string{"vocab.json", `{"a":0,"b":0}`, "merges.txt", ""}, "id 0 belongs to the tokens"},
 		{"far id", []string{"vocab.json", `{"a":2000000000}`, "merges.txt", ""}, "more than a file of this size can hold"},
 		{"merges", []string{"vocab.json", smallVocab, "merges.txt", "a b\nab"}, `merges.txt: line 2: "ab" is not two tokens`},
 		{"merge of strangers", []string{"vocab.json", smallVocab, "merges.txt", "a x\n"}, `merges.txt: line 1: merge 0: "x" is not in the vocabulary`},

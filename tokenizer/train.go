@@ -59,8 +59,9 @@ type TrainProgress struct {
 // more than 16 MiB are cut. A source with a Name method (a file) is named in
 // errors; text that is not UTF-8 is an error.
 func TrainBPE(ctx context.Context, base *Tokenizer, opt TrainOptions, sources ...io.Reader) (*Tokenizer, error) {
-	mib := cmp.Or(opt.Memory, 1<<30) >> 10 // of 1024
-	return trainBPE(ctx, base, opt, trainRoom{table: 256 * mib, symbols: 56 * mib, queue: int(24 * mib)}, sources)
+	part := cmp.Or(opt.Memory, 1<<30) / 1024
+	room := trainRoom{table: 256 * part, symbols: min(56*part, math.MaxUint32), queue: int(24 * part)}
+	return trainBPE(ctx, base, opt, room, sources)
 }
 
 // trainRoom bounds the memory of a training.
@@ -168,11 +169,9 @@ type letterPlace struct {
 	inside, last bool // ContinuingSubwordPrefix; EndOfWordSuffix
 }
 
-// initialSymbols returns the symbols of a word, characters outside the
-// alphabet left out, and adds a token for every marked character that the
-// words hold. The reference does that in the order in which it meets them in a
-// hash table of the words, which is another in every run; here those in more
-// words come first, as they mostly do there.
+// initialSymbols returns the function that makes symbols of a word: its
+// characters, with marks if opt asks for them, those outside the alphabet left
+// out.
 func (m *bpeMerger) initialSymbols(c *wordCounter, opt TrainOptions) func(word []byte, to []uint32) []uint32 {
 	plain := make([]int32, unicode.MaxRune+1) // ids + 1
 	for id, s := range m.tokens {
@@ -180,16 +179,32 @@ func (m *bpeMerger) initialSymbols(c *wordCounter, opt TrainOptions) func(word [
 			plain[r] = int32(id + 1)
 		}
 	}
-	if opt.ContinuingSubwordPrefix == "" && opt.EndOfWordSuffix == "" {
+	if opt.ContinuingSubwordPrefix != "" || opt.EndOfWordSuffix != "" {
+		marked := m.markedLetters(c, opt, plain)
 		return func(word []byte, to []uint32) []uint32 {
-			for r := range c.letters(word) {
-				if plain[r] > 0 {
-					to = append(to, uint32(plain[r]-1))
+			for p := range c.places(word, opt) {
+				if id, ok := marked[p]; ok {
+					to = append(to, id)
 				}
 			}
 			return to
 		}
 	}
+	return func(word []byte, to []uint32) []uint32 {
+		for r := range c.letters(word) {
+			if plain[r] > 0 {
+				to = append(to, uint32(plain[r]-1))
+			}
+		}
+		return to
+	}
+}
+
+// markedLetters makes a token of every marked character that the words hold.
+// The reference does so in the order in which it meets them in a hash table of
+// the words, which is another in every run; here those in more words come
+// first, as they mostly do there.
+func (m *bpeMerger) markedLetters(c *wordCounter, opt TrainOptions, plain []int32) map[letterPlace]uint32 {
 	marked := map[letterPlace]uint32{}
 	for word := range c.words {
 		for p := range c.places(word, opt) {
@@ -211,14 +226,7 @@ func (m *bpeMerger) initialSymbols(c *wordCounter, opt TrainOptions) func(word [
 		}
 		marked[p] = m.addToken(s)
 	}
-	return func(word []byte, to []uint32) []uint32 {
-		for p := range c.places(word, opt) {
-			if id, ok := marked[p]; ok {
-				to = append(to, id)
-			}
-		}
-		return to
-	}
+	return marked
 }
 
 func boolCompare(a, b bool) int {

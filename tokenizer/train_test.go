@@ -190,7 +190,7 @@ func trainText(bytes int) string {
 }
 
 func TestTrainBPEThreads(t *testing.T) {
-	text := trainText(3 << 20)
+	text := trainText(2 << 20)
 	opt := TrainOptions{VocabSize: 2000, Threads: 1}
 	for name, room := range map[string]trainRoom{
 		"exact":   ampleRoom,
@@ -224,7 +224,7 @@ func TestTrainBPEQueueRoom(t *testing.T) {
 
 // TestTrainBPESampled: sampled counts give nearly the vocabulary of exact ones.
 func TestTrainBPESampled(t *testing.T) {
-	text := trainText(3 << 20)
+	text := trainText(1 << 20)
 	opt := TrainOptions{VocabSize: 1000}
 	want := trainedOn(t, text, opt, ampleRoom)
 	for _, room := range []trainRoom{{1 << 19, 1 << 30, 1 << 30}, {1 << 30, 1 << 18, 1 << 30}} {
