@@ -86,7 +86,10 @@ func helpCommands(b *strings.Builder, cmd *cobra.Command) {
 func helpFlags(b *strings.Builder, cmd *cobra.Command) {
 	groups := map[string]*pflag.FlagSet{}
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
-		name := f.Annotations[groupKey][0]
+		name := "other"
+		if group := f.Annotations[groupKey]; len(group) > 0 {
+			name = group[0]
+		}
 		if groups[name] == nil {
 			groups[name] = pflag.NewFlagSet("", pflag.ContinueOnError)
 			groups[name].SortFlags = false

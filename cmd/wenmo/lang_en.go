@@ -93,6 +93,9 @@ Exit codes: 0 success, 1 error, 2 wrong command line, 130 interrupted.`,
 	"flag.prompt":        "`TEXT` to begin with, instead of the argument",
 	"flag.ids":           "`IDS` to begin with, as 1,2,3; neither tokenizer nor chat template is used",
 
+	"flag.again":   "; may be given several times",
+	"flag.strings": `, as ["a, b"] with commas in it`,
+
 	"run.short": "Continue a text",
 	"run.long": `Continue a text, or answer it where the model has a chat template. The new text
 is printed as it comes. A model of the hub that is not there yet is downloaded.

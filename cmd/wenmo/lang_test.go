@@ -115,6 +115,8 @@ func TestTranslatedTree(t *testing.T) {
 		if cmd.Example == "" {
 			t.Errorf("%s has no example", cmd.CommandPath())
 		}
+		cmd.InitDefaultHelpFlag() // as cobra does before it runs one
+		cmd.InitDefaultVersionFlag()
 		cmd.Flags().VisitAll(func(f *pflag.Flag) {
 			if !hasHan(f.Usage) && f.Name != "size" && !f.Hidden {
 				t.Errorf("%s --%s: %q is not Chinese", cmd.CommandPath(), f.Name, f.Usage)

@@ -95,6 +95,9 @@ wenmo help 列出全部命令，wenmo help run 说明某个命令。English: WEN
 	"flag.prompt":        "开头的文字 `TEXT`，可代替参数",
 	"flag.ids":           "开头的 id `IDS`，如 1,2,3；不使用分词器和对话模板",
 
+	"flag.again":   "，可给出多次",
+	"flag.strings": `，其中有逗号时写成 ["甲, 乙"]`,
+
 	"run.short": "续写文字",
 	"run.long": `续写一段文字；模型带有对话模板时，则作为用户的消息来回答。新的文字随生成随输出。
 本地没有的模型会自动从模型站点下载。没有给出提示词时，读取标准输入。

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -97,7 +98,31 @@ func (f *paramFlag) Set(text string) error {
 			return err
 		}
 	}
+	if prepend := lists[f.key.Name]; prepend != nil {
+		prepend(&alone, f.params)
+		*f.params = f.params.With(alone)
+		return nil
+	}
 	return f.params.Set(f.key.Name, text)
+}
+
+// lists are the keys that hold lists: a flag given again adds to what it gave
+// before.
+var lists = map[string]func(p, earlier *wenmo.Params){
+	"eos_token_id":   func(p, e *wenmo.Params) { p.EOSTokenID = slices.Concat(e.EOSTokenID, p.EOSTokenID) },
+	"stop_token_ids": func(p, e *wenmo.Params) { p.StopTokenIDs = slices.Concat(e.StopTokenIDs, p.StopTokenIDs) },
+	"stop_strings":   func(p, e *wenmo.Params) { p.StopStrings = slices.Concat(e.StopStrings, p.StopStrings) },
+	"dry_sequence_breaker_ids": func(p, e *wenmo.Params) {
+		p.DRYSequenceBreakerIDs = slices.Concat(e.DRYSequenceBreakerIDs, p.DRYSequenceBreakerIDs)
+	},
+	"bad_words_ids":   func(p, e *wenmo.Params) { p.BadWordsIDs = slices.Concat(e.BadWordsIDs, p.BadWordsIDs) },
+	"sequence_bias":   func(p, e *wenmo.Params) { p.SequenceBias = slices.Concat(e.SequenceBias, p.SequenceBias) },
+	"logit_bias":      func(p, e *wenmo.Params) { p.LogitBias = slices.Concat(e.LogitBias, p.LogitBias) },
+	"suppress_tokens": func(p, e *wenmo.Params) { p.SuppressTokens = slices.Concat(e.SuppressTokens, p.SuppressTokens) },
+	"begin_suppress_tokens": func(p, e *wenmo.Params) {
+		p.BeginSuppressTokens = slices.Concat(e.BeginSuppressTokens, p.BeginSuppressTokens)
+	},
+	"forced_eos_token_id": func(p, e *wenmo.Params) { p.ForcedEOSTokenID = slices.Concat(e.ForcedEOSTokenID, p.ForcedEOSTokenID) },
 }
 
 func (f *paramFlag) String() string { return "" }
@@ -128,8 +153,15 @@ func paramFlags(cmd *cobra.Command, p *wenmo.Params) {
 
 // paramHelp is the text of a key, which in English is the key's own.
 func paramHelp(key wenmo.ParamKey) string {
-	if text, ok := tongue["param."+key.Name]; ok {
-		return text
+	text := key.Help
+	if own, ok := tongue["param."+key.Name]; ok {
+		text = own
 	}
-	return key.Help
+	if lists[key.Name] != nil {
+		text += say("flag.again")
+	}
+	if key.Name == "stop_strings" {
+		text += say("flag.strings")
+	}
+	return text
 }

@@ -29,7 +29,9 @@ func newRoot() *cobra.Command {
 	})
 	root.SetUsageFunc(printHelp)
 	root.SetFlagErrorFunc(flagError)
-	root.SetHelpCommand(helpCommand())
+	help := helpCommand()
+	finish(help) // the one command that cobra adds, later
+	root.SetHelpCommand(help)
 	for _, group := range []struct {
 		id       string
 		commands []*cobra.Command

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -110,5 +111,47 @@ func TestUTF8(t *testing.T) {
 	}
 	if err := checkUTF8("文a\ufffd\xff", "x"); err == nil || !strings.Contains(err.Error(), "byte 7") {
 		t.Errorf("%v", err)
+	}
+}
+
+// Every list among the keys of generation is one that a flag given again adds
+// to, and a flag given twice holds both.
+func TestListsAccumulate(t *testing.T) {
+	texts := map[string][2]string{
+		"stop_strings": {"petal", "whisper,leaf"}, "bad_words_ids": {"1,2", "3"},
+		"sequence_bias": {"1,2=1", "3=2"}, "logit_bias": {"1=1", "2=2"},
+	}
+	fields := map[string]bool{}
+	for field := range reflect.TypeFor[wenmo.Params]().Fields() {
+		if field.Type.Kind() == reflect.Slice && field.Name != "Unknown" {
+			fields[strings.ToLower(field.Name)] = true
+		}
+	}
+	for _, key := range wenmo.ParamKeys() {
+		isList := fields[strings.ReplaceAll(key.Name, "_", "")]
+		if (lists[key.Name] != nil) != isList {
+			t.Errorf("%s is a list: %v, in lists: %v", key.Name, isList, !isList)
+		}
+		if !isList {
+			continue
+		}
+		pair, ok := texts[key.Name]
+		if !ok {
+			pair = [2]string{"5,6", "7"}
+		}
+		params, both := wenmo.DefaultParams(), wenmo.DefaultParams()
+		flag := &paramFlag{&params, key}
+		for _, text := range pair {
+			if err := flag.Set(text); err != nil {
+				t.Fatal(err)
+			}
+		}
+		separator := map[bool]string{true: ";", false: ","}[key.Name == "bad_words_ids" || key.Name == "sequence_bias"]
+		if err := both.Set(key.Name, pair[0]+separator+pair[1]); err != nil {
+			t.Fatal(err)
+		}
+		if !reflect.DeepEqual(params, both) {
+			t.Errorf("%s: %+v, want %+v", key.Name, params, both)
+		}
 	}
 }
