@@ -234,10 +234,3 @@ func appendRune(b []byte, r rune) []byte {
 	}
 	return utf8.AppendRune(b, r)
 }
-
-func runeLen(r rune) int {
-	if r >= badByte {
-		return 1
-	}
-	return utf8.RuneLen(r)
-}
