@@ -167,7 +167,12 @@ func filterInt(c *call) (Value, error) {
 	case *undefined:
 		return nil, v.fail()
 	case string, markup:
-		if n, ok := parseInt(text(v), int(c.int(2, 10))); ok {
+		base := int64(10)
+		valid := true
+		if c.has(2) {
+			base, valid = integer(c.args[2])
+		}
+		if n, ok := parseInt(text(v), int(base)); ok && valid {
 			return n, nil
 		}
 		f, ok := parseFloat(text(v)) // so that "42.23" gives 42

@@ -113,7 +113,7 @@ func filterSort(c *call) (Value, error) {
 		}
 		keys[i] = newList(key)
 	}
-	sorted, _, err := c.ip.sortItems(items, keys, c.bool(1, false))
+	sorted, _, err := c.ip.sortItems(items, keys, c.int(1, 0) != 0)
 	return newList(sorted), err
 }
 
@@ -139,7 +139,7 @@ func filterDictSort(c *call) (Value, error) {
 		}
 		keys[i] = foldKey(keys[i], c.bool(1, false))
 	}
-	sorted, _, err := c.ip.sortItems(items, keys, c.bool(3, false))
+	sorted, _, err := c.ip.sortItems(items, keys, c.int(3, 0) != 0)
 	return newList(sorted), err
 }
 

@@ -129,12 +129,12 @@ func filterTrim(c *call) (Value, error) {
 }
 
 func filterTruncate(c *call) (Value, error) {
-	size, leeway, end := c.int(1, 255), int64(5), "..."
+	size, leeway, end := min(c.int(1, 255), 1<<40), int64(5), "..."
 	if c.has(3) {
 		end = c.str(3)
 	}
 	if c.given(4) {
-		leeway = c.int(4, 5)
+		leeway = min(c.int(4, 5), 1<<40)
 	}
 	if n := int64(runeCount(end)); size < n {
 		return nil, typeErrorf("expected length >= %d, got %d", n, size)

@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"math"
 	"math/bits"
 	"math/rand/v2"
 	"strings"
@@ -58,8 +59,7 @@ var methodTable = map[string]map[string]*builtin{
 	"float": table(
 		def("is_integer(self, /)", func(c *call) (Value, error) {
 			f := c.args[0].(float64)
-			_, err := intFromFloat(f)
-			return err == nil && f == float64(int64(f)), nil
+			return f == math.Trunc(f) && !math.IsInf(f, 0), nil
 		}),
 		def("conjugate(self, /)", func(c *call) (Value, error) { return c.args[0], nil }),
 	),
@@ -173,8 +173,8 @@ func globalDict(ip *interp, args arguments) (Value, error) {
 	if len(args.pos) == 1 {
 		if src, ok := args.pos[0].(*Dict); ok {
 			d = src.copy()
-		} else if ns, ok := args.pos[0].(*namespace); ok {
-			return nil, typeErrorf("'%s' object is not iterable", typeName(ns))
+		} else if u, ok := args.pos[0].(*undefined); ok {
+			return nil, u.fail()
 		} else if err := ip.fillDict(d, args.pos[0]); err != nil {
 			return nil, err
 		}

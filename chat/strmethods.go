@@ -31,10 +31,11 @@ var strMethods = table(
 	}),
 	def("count(self, sub, start?, end?, /)", func(c *call) (Value, error) {
 		s, _, ok := c.window()
+		sub := c.str(1)
 		if !ok {
 			return int64(0), nil
 		}
-		return int64(strings.Count(s, c.str(1))), nil
+		return int64(strings.Count(s, sub)), nil
 	}),
 	def("find(self, sub, start?, end?, /)", func(c *call) (Value, error) { return c.find(strings.Index), nil }),
 	def("rfind(self, sub, start?, end?, /)", func(c *call) (Value, error) { return c.find(strings.LastIndex), nil }),
@@ -45,7 +46,7 @@ var strMethods = table(
 	def("split(self, sep?, maxsplit?)", func(c *call) (Value, error) { return c.split(splitLeft, splitSpaceLeft) }),
 	def("rsplit(self, sep?, maxsplit?)", func(c *call) (Value, error) { return c.split(splitRight, splitSpaceRight) }),
 	def("splitlines(self, keepends?)", func(c *call) (Value, error) {
-		return c.list(splitLines(c.str(0), c.bool(1, false))), nil
+		return c.list(splitLines(c.str(0), c.int(1, 0) != 0)), nil
 	}),
 	def("partition(self, sep, /)", func(c *call) (Value, error) {
 		before, after, found := strings.Cut(c.str(0), c.separator())

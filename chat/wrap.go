@@ -11,7 +11,7 @@ func filterWordWrap(c *call) (Value, error) {
 	if c.given(3) {
 		sep = c.str(3)
 	}
-	if width <= 0 && trimSpace(s) != "" {
+	if width <= 0 && s != "" {
 		return nil, typeErrorf("invalid width %d (must be > 0)", width)
 	}
 	w := &wrapper{width: int(min(width, 1<<30)), breakLong: c.bool(2, true), hyphens: c.bool(4, true)}
