@@ -125,7 +125,8 @@ func (m *Model) Score(ctx context.Context, ids []int32) (Score, error) {
 type PerplexityResult = eval.PerplexityResult
 
 // Perplexity measures how well the model predicts a text, in windows of window
-// tokens (0: the model's context) of which stride are new (0: half).
+// tokens (0: the model's context) of which stride are new (0: half). A window
+// beyond the context and a stride beyond the window are errors.
 func (m *Model) Perplexity(ctx context.Context, text string, window, stride int, progress func(done, total int)) (PerplexityResult, error) {
 	ids, err := m.Encode(text)
 	if err != nil {
@@ -134,8 +135,16 @@ func (m *Model) Perplexity(ctx context.Context, text string, window, stride int,
 	if m.m.Bidirectional {
 		return PerplexityResult{}, fmt.Errorf("%s does not predict the next token", m.m.Architecture)
 	}
-	if window <= 0 || window > m.m.Context {
+	switch {
+	case window < 0 || stride < 0:
+		return PerplexityResult{}, fmt.Errorf("window %d and stride %d, wanted no less than 0", window, stride)
+	case window > m.m.Context:
+		return PerplexityResult{}, fmt.Errorf("window %d is longer than the model's context of %d", window, m.m.Context)
+	case window == 0:
 		window = m.m.Context
+	}
+	if stride > window {
+		return PerplexityResult{}, fmt.Errorf("stride %d is longer than the window of %d", stride, window)
 	}
 	logits := func(ctx context.Context, ids []int32, f func(int, []float32) error) error {
 		return m.Logits(ctx, ids, nil, f)

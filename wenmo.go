@@ -167,7 +167,11 @@ func locate(ctx context.Context, name string, opt Options) (string, error) {
 	if !opt.Pull {
 		return "", fmt.Errorf("model %s: neither a file here nor in the cache %s; get it with wenmo pull %s", name, c.CacheDir, name)
 	}
-	return c.Pull(ctx, name, hub.Options{Progress: opt.Progress})
+	path, err := c.Pull(ctx, name, hub.Options{Progress: opt.Progress})
+	if err != nil {
+		return "", fmt.Errorf("model %s: there is no such file or folder here, and the hub: %w", name, err)
+	}
+	return path, nil
 }
 
 // looksLocal says that a name can only be meant as a path.

@@ -5,6 +5,7 @@ package bench
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"runtime"
 	"slices"
@@ -41,11 +42,14 @@ type ModelOptions struct {
 	Depth    int // tokens in the context before
 	Streams  int // at once
 	Repeat   int
+	Fit      bool // shorten Prompt and Generate to what the context holds
 }
 
 // ModelResult is what Model measured. Tokens per second count all streams
 // together.
 type ModelResult struct {
+	Prompt       int     `json:"prompt_tokens"`
+	Generate     int     `json:"new_tokens"`
 	Prefill      *Runs   `json:"prefill_tps,omitempty"`
 	Decode       *Runs   `json:"decode_tps,omitempty"`
 	FirstTokenMS float64 `json:"first_token_ms"`
@@ -70,9 +74,10 @@ func Model(ctx context.Context, opt ModelOptions, progress func(done, total int)
 		LoadMS: ms(time.Since(start)), Kernel: kernel.Path(), Threads: info.Threads,
 		WeightBytes: info.WeightBytes, KVBytes: info.KVBytes,
 	}
-	if need := opt.Depth + max(opt.Prompt, 1) + opt.Generate; need > info.Context {
-		return r, errors.New("depth, prompt and generated tokens are " + strconv.Itoa(need) + " together, more than the context of " + strconv.Itoa(info.Context))
+	if err := opt.fit(info.Context); err != nil {
+		return r, err
 	}
+	r.Prompt, r.Generate = opt.Prompt, opt.Generate
 	perStream := (opt.Depth+max(opt.Prompt, 1)+opt.Generate)/64*64 + 128
 	e, err := wenmo.NewEngine(m, wenmo.EngineOptions{CacheTokens: opt.Streams * perStream, MaxSequences: opt.Streams, NoReuse: true})
 	if err != nil {
@@ -106,6 +111,23 @@ func Model(ctx context.Context, opt ModelOptions, progress func(done, total int)
 	}
 	r.PeakRSS = peakRSS()
 	return r, nil
+}
+
+// fit checks that a stream fits into the context, together with the token that
+// ends its prefill, or makes it fit, in the same proportions.
+func (o *ModelOptions) fit(context int) error {
+	need := o.Depth + max(o.Prompt, 1) + o.Generate + 1
+	if need <= context {
+		return nil
+	}
+	room := context - o.Depth - 1
+	if !o.Fit || room < 2 {
+		return fmt.Errorf("%d tokens before (-d), %d of the prompt (-p) and %d new ones (-n), with the one that ends the prefill, are more than the context of %d",
+			o.Depth, o.Prompt, o.Generate, context)
+	}
+	o.Prompt = max(1, room*o.Prompt/(o.Prompt+o.Generate))
+	o.Generate = room - o.Prompt
+	return nil
 }
 
 func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

@@ -41,11 +41,15 @@ func benchCommand() *cobra.Command {
 		ctx, stop := interruptible(cmd)
 		defer stop()
 		opt.Path, opt.Open = m.name, m.options
+		opt.Fit = !cmd.Flags().Changed("prompt-tokens") && !cmd.Flags().Changed("new-tokens")
 		line := progressLine(cmd, say("progress.bench"), progress.Items)
 		result, err := bench.Model(ctx, opt, func(done, total int) { line.Set(int64(done), int64(total)) })
 		line.End()
 		if err != nil {
 			return unlessInterrupted(ctx, err, "")
+		}
+		if result.Prompt != opt.Prompt {
+			note(cmd, "bench.fitted", result.Prompt, result.Generate)
 		}
 		if asJSON {
 			return emitJSON(cmd, result)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -87,6 +88,11 @@ func (r *run) run(args []string) error {
 	if err == nil || ctx.Err() != nil {
 		r.printStats(clock)
 	}
+	if err == nil {
+		r.tellShort(clock)
+	} else if ctx.Err() == nil && !r.truncate && len(r.request.IDs) >= r.model.Info().Context {
+		err = fmt.Errorf("%w\n%s", err, say("error.truncate"))
+	}
 	return unlessInterrupted(ctx, err, "")
 }
 
@@ -114,6 +120,15 @@ func (r *run) prepare() error {
 	r.chatting = chatting
 	r.request = wenmo.Request{IDs: ids, Params: p}
 	return nil
+}
+
+// tellShort says that the context ended before the length that was asked for.
+func (r *run) tellShort(s *stopwatch) {
+	prompt, context := len(r.request.IDs), r.model.Info().Context
+	length, err := r.request.Params.MaxLen(prompt, 0) // an error where none was
+	if asked := length - prompt; err == nil && s.longest < asked && prompt+s.longest == context {
+		note(r.cmd, "run.full", context, s.longest, asked)
+	}
 }
 
 // stream prints the new text as it comes; the ids where the model has no

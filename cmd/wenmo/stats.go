@@ -15,6 +15,7 @@ type stopwatch struct {
 	mu                             sync.Mutex // samples are computed side by side
 	start, ready, first, last      time.Time
 	prompt, reused, created, early int // tokens; early: at first
+	longest                        int // new tokens of a sequence that no end token ended, or that is a beam's
 	finish                         wenmo.Finish
 }
 
@@ -36,12 +37,16 @@ func (s *stopwatch) event(ev wenmo.Event) {
 	if ev.Finish != "" {
 		s.finish = ev.Finish
 	}
+	if ev.Finish == wenmo.FinishLength {
+		s.longest = max(s.longest, ev.Usage.Completion)
+	}
 }
 
 // beam notes a sequence that beam search found.
 func (s *stopwatch) beam(prompt, created int) {
 	s.last, s.prompt = time.Now(), prompt
 	s.created += created
+	s.longest = max(s.longest, created)
 	s.first = s.ready // when the first token was there is not known
 }
 

@@ -187,6 +187,11 @@ func decodeCommand() *cobra.Command {
 			return err
 		}
 		decode := func(ids []int32) error {
+			for _, id := range ids {
+				if _, ok := tok.Token(id); !ok {
+					return errors.New(say("error.ids_range", id, tok.VocabSize()))
+				}
+			}
 			text := tok.Decode(ids, plain)
 			if asJSON {
 				return emitJSON(cmd, text)

@@ -23,6 +23,9 @@ type training struct {
 	json      bool
 }
 
+// alphabet is how many tokens every byte-level vocabulary has: the bytes.
+const alphabet = 256
+
 func trainCommand() *cobra.Command {
 	t := training{kind: "bpe"}
 	t.options.VocabSize = 30000
@@ -44,6 +47,9 @@ func trainCommand() *cobra.Command {
 			return usagef("error.missing", "--file")
 		case t.out == "":
 			return usagef("error.missing", "--out")
+		}
+		if special := len(t.options.SpecialTokens); t.options.VocabSize < alphabet+special {
+			return usagef("error.vocab_small", t.options.VocabSize, special, alphabet+special)
 		}
 		ctx, stop := interruptible(cmd)
 		defer stop()
