@@ -90,7 +90,7 @@ func filterAbs(c *call) (Value, error) {
 
 func filterAttr(c *call) (Value, error) {
 	name := c.str(1)
-	if u, ok := c.args[0].(*undefined); ok {
+	if u, ok := c.args[0].(*undefined); ok && !objectAttributes[name] {
 		return nil, u.fail()
 	}
 	v, err := c.ip.attribute(c.args[0], name)

@@ -305,7 +305,7 @@ func filterBatch(c *call) (Value, error) {
 		return nil, err
 	}
 	size := c.int(1, 0)
-	var pending Value = missing // the first item of the next batch
+	pending := missing // the first item of the next batch
 	return generate(func() (Value, error) {
 		var row []Value
 		if !isMissing(pending) {
