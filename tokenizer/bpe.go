@@ -2,8 +2,8 @@ package tokenizer
 
 import (
 	"fmt"
-	"math/bits"
 	"strings"
+	"unicode/utf8"
 )
 
 // bpe merges neighbouring tokens, the pair of lowest rank first and of those
@@ -22,12 +22,18 @@ type bpe struct {
 
 	index  *vocabIndex
 	merged *mergeTable
+	made   []int32    // by rank: the token that the merge makes
 	unk    int32      // -1: none
 	bytes  [256]int32 // tokens like <0x41>; -1: none
 	// letters holds the tokens of the byte-level letters by byte; -1: none.
 	letters [256]int32
 
-	quick quickWay
+	// What ready makes.
+	asBytes   bool
+	pairRanks []int32 // the ranks of merges of two bytes, by the bytes; nil if one has no token
+	seams     *seams  // nil: parts of a piece depend on each other
+	raw       *vocabIndex
+	longest   int // token of raw, in bytes
 }
 
 // merge joins two tokens, by their ids.
@@ -53,6 +59,7 @@ func (m *bpe) prepare(x *vocabIndex) (err error) {
 
 func (m *bpe) buildMerges() error {
 	m.merged = newMergeTable(len(m.Merges))
+	m.made = make([]int32, len(m.Merges))
 	var buf []byte
 	last := int32(-1) // most merges make the token after that of the merge before
 	for rank, mg := range m.Merges {
@@ -74,6 +81,7 @@ func (m *bpe) buildMerges() error {
 			return fmt.Errorf("merge %d: %s and %s make %s, which is not in the vocabulary", rank, shorten(left), shorten(right), shorten(string(buf)))
 		}
 		m.merged.set(mg, int32(rank), id)
+		m.made[rank] = id
 	}
 	return nil
 }
@@ -90,105 +98,137 @@ func parseMerge(x *vocabIndex, rank int, left, right string) (merge, error) {
 	return mg, nil
 }
 
-// mergeTable finds merges by their two tokens.
-type mergeTable struct {
-	entries []mergeEntry // with open addressing
-	// some holds a bit for every merge, and by chance for some other pairs:
-	// most pairs that are asked for have none, and the bits stay in the cache.
-	some  []uint64
-	shift uint8
-}
-
-type mergeEntry struct {
-	key      uint64 // left<<32 | right, plus 1; 0 is empty
-	rank, id int32
-}
-
-func newMergeTable(n int) *mergeTable {
-	size := bits.Len(uint(8*n + 63)) // bits of some: 8 to 16 a merge
-	return &mergeTable{entries: make([]mergeEntry, n*5/3+16), some: make([]uint64, 1<<(size-6)), shift: uint8(64 - size)}
-}
-
-func mergeKey(left, right int32) uint64 { return uint64(uint32(left))<<32 | uint64(uint32(right)) + 1 }
-
-// mixKey spreads a key over 64 bits, of which the highest are the best.
-func mixKey(key uint64) uint64 {
-	key *= 0x9e3779b97f4a7c15
-	return (key ^ key>>32) * 0xd6e8feb86659fd93
-}
-
-func (t *mergeTable) slot(key, hash uint64) *mergeEntry {
-	at, _ := bits.Mul64(hash, uint64(len(t.entries)))
-	for ; ; at++ {
-		if at == uint64(len(t.entries)) {
-			at = 0
+// ready makes the tables for pieces of bytes or of text, whichever the model
+// will see.
+func (m *bpe) ready(asBytes bool) {
+	m.asBytes = asBytes
+	whole := true
+	for _, id := range m.letters {
+		whole = whole && id >= 0
+	}
+	if asBytes && whole {
+		m.pairRanks = make([]int32, 1<<16)
+		for a := range 256 {
+			for b := range 256 {
+				m.pairRanks[a<<8|b] = -1
+			}
 		}
-		if e := &t.entries[at]; e.key == key || e.key == 0 {
-			return e
+		for rank, mg := range m.Merges {
+			a, isA := m.letter(mg.left)
+			b, isB := m.letter(mg.right)
+			if r, _ := m.merged.get(mg.left, mg.right); isA && isB && r == int32(rank) {
+				m.pairRanks[int(a)<<8|int(b)] = r
+			}
 		}
 	}
+	if asBytes && whole || !asBytes && m.unknownsAreApart() {
+		m.seams = newSeams(m, asBytes)
+	}
+	if asBytes && m.IgnoreMerges {
+		names := make(vocab, len(m.Vocab))
+		for id, t := range m.Vocab {
+			if b, ok := bytesOf(t); ok {
+				names[id] = string(b)
+				m.longest = max(m.longest, len(b))
+			}
+		}
+		names.compact()
+		m.raw, _ = newVocabIndex(names, true)
+	}
 }
 
-// set notes a merge; of one that comes twice the last rank counts.
-func (t *mergeTable) set(m merge, rank, id int32) {
-	key := mergeKey(m.left, m.right)
-	hash := mixKey(key)
-	bit := hash >> t.shift
-	t.some[bit>>6] |= 1 << (bit & 63)
-	*t.slot(key, hash) = mergeEntry{key, rank, id}
+// letter returns the byte whose letter a token is.
+func (m *bpe) letter(id int32) (byte, bool) {
+	t := m.Vocab[id]
+	r, size := utf8.DecodeRuneInString(t)
+	if size != len(t) {
+		return 0, false
+	}
+	return letterByte(r)
 }
 
-// get returns the rank of the merge of two tokens and the token it makes;
-// rank is -1 if there is none.
-func (t *mergeTable) get(left, right int32) (rank, id int32) {
-	key := mergeKey(left, right)
-	hash := mixKey(key)
-	if bit := hash >> t.shift; t.some[bit>>6]>>(bit&63)&1 == 0 {
-		return -1, -1
+// unknownsAreApart reports whether the parts of a text between seams can be
+// merged alone though some characters have no token: their tokens never merge,
+// and none of them depends on its place.
+func (m *bpe) unknownsAreApart() bool {
+	if m.ContinuingSubwordPrefix != "" || m.EndOfWordSuffix != "" {
+		return false
 	}
-	e := t.slot(key, hash)
-	if e.key == 0 {
-		return -1, -1
+	special := map[int32]bool{m.unk: true}
+	whole := true
+	for _, id := range m.bytes {
+		whole = whole && id >= 0
+		special[id] = true
 	}
-	return e.rank, e.id
+	if m.ByteFallback && !whole || !m.ByteFallback && m.unk < 0 {
+		return false
+	}
+	for _, mg := range m.Merges {
+		if special[mg.left] || special[mg.right] {
+			return false
+		}
+	}
+	return true
 }
 
 func (m *bpe) tokenize(w *work, p piece) {
 	s := w.text[p.start:p.end]
-	fast := m.quick.get(len(s))
-	if id := m.wholeID(fast, s, w.bytes); id >= 0 {
+	if id := m.wholeID(s, w.bytes); id >= 0 {
 		w.tokens = append(w.tokens, token{id: id, start: p.start, end: p.end})
 		return
 	}
-	if fast != nil && w.bytes == m.quick.bytes {
-		st := &w.model.pairwise
-		fast.encode(st, s)
-		at := p.start
-		for i, id := range st.ids {
-			end := p.start + int(st.ends[i])
-			w.tokens = append(w.tokens, token{id: id, start: at, end: end})
-			at = end
-		}
-		return
-	}
 	st := &w.model.bpe
-	m.symbolsOf(st, s, w.bytes)
-	m.mergeAll(st)
+	st.out = st.out[:0]
+	m.encode(st, s, w.bytes)
 	at := p.start
-	for y := range st.left() {
-		w.tokens = append(w.tokens, token{id: y.id, start: at, end: at + int(y.size)})
-		at += int(y.size)
+	for _, o := range st.out {
+		w.tokens = append(w.tokens, token{id: o.id, start: at, end: at + int(o.size)})
+		at += int(o.size)
 	}
 }
 
-// appendMerged appends the ids of a piece of bytes.
-func (m *bpe) appendMerged(ids []int32, st *bpeState, s string) []int32 {
-	m.symbolsOf(st, s, true)
+// encode appends the tokens of a piece to st.out. It cuts the piece at its
+// seams.
+func (m *bpe) encode(st *bpeState, s string, asBytes bool) {
+	start := 0
+	if m.seams != nil && asBytes == m.asBytes {
+		for i := 1; i < len(s); i++ {
+			if s[i] >= 0xc0 && m.seams.at(s, i) {
+				m.encodePart(st, s[start:i], asBytes)
+				start = i
+			}
+		}
+	}
+	if start < len(s) {
+		m.encodePart(st, s[start:], asBytes)
+	}
+}
+
+// encodePart merges s whatever its seams.
+func (m *bpe) encodePart(st *bpeState, s string, asBytes bool) {
+	if asBytes && len(s) <= maxShort && m.pairRanks != nil {
+		m.shortBytes(st, s)
+		return
+	}
+	m.symbolsOf(st, s, asBytes)
+	if len(st.symbols) <= maxShort {
+		m.shortSymbols(st)
+		return
+	}
 	m.mergeAll(st)
 	for y := range st.left() {
-		ids = append(ids, y.id)
+		m.append(st, y.id, y.size)
 	}
-	return ids
+}
+
+// append appends a token to st.out; unknown neighbours become one if they are
+// to.
+func (m *bpe) append(st *bpeState, id, size int32) {
+	if n := len(st.out); m.FuseUnk && id == m.unk && n > 0 && st.out[n-1].id == id {
+		st.out[n-1].size += size
+		return
+	}
+	st.out = append(st.out, sized{id, size})
 }
 
 // takesBytes reports whether the model can see bytes in the place of their
@@ -198,18 +238,15 @@ func (m *bpe) takesBytes() bool {
 }
 
 // wholeID returns the token that s is as a whole by IgnoreMerges, -1 if there
-// is none. With fast there, tokens that merging finds anyway do not count.
-func (m *bpe) wholeID(fast *pairwise, s string, asBytes bool) int32 {
+// is none.
+func (m *bpe) wholeID(s string, asBytes bool) int32 {
 	switch {
 	case !m.IgnoreMerges:
 		return -1
-	case fast != nil && asBytes == m.quick.bytes:
-		if id, ok := fast.unreached[s]; ok {
-			return id
-		}
+	case !asBytes:
+		return m.index.id(s)
+	case len(s) > m.longest:
 		return -1
-	case asBytes:
-		s = lettersOf(s)
 	}
-	return m.index.id(s)
+	return m.raw.id(s)
 }

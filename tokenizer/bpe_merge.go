@@ -6,8 +6,12 @@ import "iter"
 type bpeState struct {
 	symbols []symbol
 	queue   []queued
-	last    merge // the last that was made
+	short   shortWord
+	out     []sized
 }
+
+// sized is a token and the bytes of the piece that it takes.
+type sized struct{ id, size int32 }
 
 // symbol is a token of a piece under way, in a list of neighbours.
 type symbol struct {
@@ -121,7 +125,6 @@ func (m *bpe) mergeAll(st *bpeState) {
 		if _, id := m.merged.get(left.id, right.id); id != top.id {
 			continue // the pair is not what it was
 		}
-		st.last = merge{left.id, right.id}
 		left.id = top.id
 		left.size += right.size
 		left.next = right.next

@@ -1,7 +1,6 @@
 package tokenizer
 
 import (
-	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -47,32 +46,21 @@ func randomText(rng *rand.Rand, n int) string {
 }
 
 // byDefinition merges s as mergeAll does.
-func byDefinition(m *bpe, s string, asBytes bool) string {
+func byDefinition(m *bpe, s string, asBytes bool) []sized {
 	var st bpeState
 	m.symbolsOf(&st, s, asBytes)
 	m.mergeAll(&st)
-	var out strings.Builder
+	var out []sized
 	for y := range st.left() {
-		fmt.Fprintf(&out, "%d:%d ", y.id, y.size)
+		out = append(out, sized{y.id, y.size})
 	}
-	return out.String()
+	return out
 }
 
-func byPairs(p *pairwise, st *pairwiseState, s string) string {
-	p.encode(st, s)
-	var out strings.Builder
-	at := int32(0)
-	for i, id := range st.ids {
-		fmt.Fprintf(&out, "%d:%d ", id, st.ends[i]-at)
-		at = st.ends[i]
-	}
-	return out.String()
-}
-
-func TestPairwiseEqualsMerging(t *testing.T) {
+func TestQuickMergingEqualsMerging(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
-	fast, odd := 0, 0
-	var st pairwiseState
+	cut := 0
+	var st bpeState
 	for range 3000 {
 		m := randomBPE(rng, rng.IntN(3) == 0)
 		x, err := newVocabIndex(m.Vocab, false)
@@ -82,22 +70,22 @@ func TestPairwiseEqualsMerging(t *testing.T) {
 		if err := m.prepare(x); err != nil {
 			t.Fatal(err)
 		}
-		p := newPairwise(m, false)
-		if p == nil {
-			continue
-		}
-		fast++
-		if slices.ContainsFunc(p.made, func(m made) bool { return m.odd }) {
-			odd++
-		}
+		m.ready(false)
 		for range 20 {
-			s := randomText(rng, rng.IntN(100))
-			if got, want := byPairs(p, &st, s), byDefinition(m, s, false); got != want {
-				t.Fatalf("%q with merges %v of %q:\ngot  %s\nwant %s", s, m.Merges, m.Vocab, got, want)
+			s := randomText(rng, rng.IntN(3*maxShort))
+			st.out = st.out[:0]
+			m.encode(&st, s, false)
+			if want := byDefinition(m, s, false); !slices.Equal(st.out, want) {
+				t.Fatalf("%q with merges %v of %q:\ngot  %v\nwant %v", s, m.Merges, m.Vocab, st.out, want)
+			}
+			for i := 1; i < len(s); i++ {
+				if m.seams != nil && s[i] >= 0xc0 && m.seams.at(s, i) {
+					cut++
+				}
 			}
 		}
 	}
-	if odd < 100 || fast < 2000 {
-		t.Errorf("only %d models were fast, %d of them with odd tokens", fast, odd)
+	if cut < 1000 {
+		t.Errorf("only %d seams", cut)
 	}
 }

@@ -91,13 +91,12 @@ func (p *digits) next(u *unicodeData, s string, at int) int {
 const dividedWord = 7
 
 func (f *fused) words(ids []int32, w *work, u *unicodeData, s string) []int32 {
-	fast := f.model.quick.get(len(s))
 	for at := 0; at < len(s); {
 		end := f.scan(u, s, at)
-		if fast != nil && end-at >= dividedWord && s[end-1] >= 0x80 && f.model.wholeID(fast, s[at:end], true) < 0 {
-			ids = f.parts(ids, w, fast, s, at, end)
+		if end-at >= dividedWord && s[end-1] >= 0x80 && f.model.seams != nil && f.model.wholeID(s[at:end], true) < 0 {
+			ids = f.parts(ids, w, s, at, end)
 		} else {
-			ids = f.part(ids, w, fast, s, at, end, true)
+			ids = f.part(ids, w, s, at, end, true)
 		}
 		at = end
 	}
@@ -105,23 +104,23 @@ func (f *fused) words(ids []int32, w *work, u *unicodeData, s string) []int32 {
 }
 
 // parts appends the ids of the word that goes from byte at of s to end.
-func (f *fused) parts(ids []int32, w *work, fast *pairwise, s string, at, end int) []int32 {
+func (f *fused) parts(ids []int32, w *work, s string, at, end int) []int32 {
 	word := s[at:end]
 	start := 0
 	for i := 1; i < len(word); i++ {
-		if isSeam(word[i-1], word[i]) && fast.seams.at(word, i) {
-			ids = f.part(ids, w, fast, s, at+start, at+i, false)
+		if word[i] >= 0xc0 && f.model.seams.at(word, i) {
+			ids = f.part(ids, w, s, at+start, at+i, false)
 			start = i
 		}
 	}
-	return f.part(ids, w, fast, s, at+start, end, false)
+	return f.part(ids, w, s, at+start, end, false)
 }
 
 // part appends the ids of the bytes of s from at to end, a whole word or part
 // of one.
-func (f *fused) part(ids []int32, w *work, fast *pairwise, s string, at, end int, whole bool) []int32 {
+func (f *fused) part(ids []int32, w *work, s string, at, end int, whole bool) []int32 {
 	if end-at > maxCachedWord || w.words == nil {
-		return f.merge(ids, w, fast, s[at:end], whole)
+		return f.merge(ids, w, s[at:end], whole)
 	}
 	key := wordKey(s, at, end-at)
 	if f.model.IgnoreMerges && !whole {
@@ -131,23 +130,26 @@ func (f *fused) part(ids []int32, w *work, fast *pairwise, s string, at, end int
 		return e.appendIDs(ids)
 	}
 	before := len(ids)
-	ids = f.merge(ids, w, fast, s[at:end], whole)
+	ids = f.merge(ids, w, s[at:end], whole)
 	w.words.learn(key, ids[before:])
 	return ids
 }
 
 // merge appends the ids of a word, or part of one, that is not in the cache.
-func (f *fused) merge(ids []int32, w *work, fast *pairwise, s string, whole bool) []int32 {
-	if whole {
-		if id := f.model.wholeID(fast, s, true); id >= 0 {
-			return append(ids, id)
-		}
+func (f *fused) merge(ids []int32, w *work, s string, whole bool) []int32 {
+	st := &w.model.bpe
+	st.out = st.out[:0]
+	if !whole {
+		f.model.encodePart(st, s, true)
+	} else if id := f.model.wholeID(s, true); id >= 0 {
+		return append(ids, id)
+	} else {
+		f.model.encode(st, s, true)
 	}
-	if fast == nil {
-		return f.model.appendMerged(ids, &w.model.bpe, s)
+	for _, o := range st.out {
+		ids = append(ids, o.id)
 	}
-	fast.encode(&w.model.pairwise, s)
-	return append(ids, w.model.pairwise.ids...)
+	return ids
 }
 
 // maxCachedWord is what fits into the key of a word, with its length.

@@ -18,12 +18,27 @@ func slow(t testing.TB, data []byte) *Tokenizer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tok.Warm()
-	if m, ok := tok.spec.Model.(*bpe); ok {
-		m.quick.way.Store(nil)
-	}
 	tok.fused = nil
+	if m, ok := tok.spec.Model.(*bpe); ok {
+		tok.spec.Model = definedBPE{m}
+	}
 	return tok
+}
+
+// definedBPE merges by definition.
+type definedBPE struct{ *bpe }
+
+func (m definedBPE) tokenize(w *work, p piece) {
+	s := w.text[p.start:p.end]
+	if id := m.wholeID(s, w.bytes); id >= 0 {
+		w.tokens = append(w.tokens, token{id: id, start: p.start, end: p.end})
+		return
+	}
+	at := p.start
+	for _, o := range byDefinition(m.bpe, s, w.bytes) {
+		w.tokens = append(w.tokens, token{id: o.id, start: at, end: at + int(o.size)})
+		at += int(o.size)
+	}
 }
 
 // Every quick way gives what the definitions give, for long texts too.

@@ -112,7 +112,7 @@ func (t *Tokenizer) compilePipeline() {
 		if m.takesBytes() {
 			_, t.bytes = lastPreTokenizer(s.PreTokenizer).(byteLevel)
 		}
-		m.quick.start(m, t.bytes)
+		m.ready(t.bytes)
 		if t.bytes {
 			t.fused = newFused(s.PreTokenizer, m)
 		}
@@ -298,14 +298,6 @@ func (t *Tokenizer) decodedToken(id int32) string {
 		return name
 	}
 	return t.all.token(id)
-}
-
-// Warm waits until everything is ready that makes encoding long texts quick.
-// Without it the first long text waits.
-func (t *Tokenizer) Warm() {
-	if m, ok := t.spec.Model.(*bpe); ok {
-		m.quick.wait()
-	}
 }
 
 // VocabSize returns the number of tokens, added tokens included.

@@ -50,10 +50,9 @@ type cut struct {
 
 // modelState is what the models keep from piece to piece.
 type modelState struct {
-	bpe      bpeState
-	pairwise pairwiseState
-	unigram  unigramState
-	spm      spmState
+	bpe     bpeState
+	unigram unigramState
+	spm     spmState
 }
 
 func (w *work) start(text string, track bool) {
