@@ -147,34 +147,48 @@ func (s *spec) pieces(f *spmFile, c *configFile) (*vocabIndex, error) {
 // merges returns every way to put a piece together from two others, by
 // descending score of the piece, then by the lengths of the two in characters.
 func (f *spmFile) merges(x *vocabIndex) []merge {
-	type scored struct {
-		merge
-		score                 float32
-		leftChars, rightChars int
+	order := make([]int, len(f.pieces))
+	for i := range order {
+		order[i] = i
 	}
-	var list []scored
-	for _, p := range f.pieces {
-		var here []scored
-		left, chars := 0, utf8.RuneCountInString(p.text)
-		for at := range p.text {
-			if l, r := x.id(p.text[:at]), x.id(p.text[at:]); at > 0 && l >= 0 && r >= 0 {
-				here = append(here, scored{merge{l, r}, p.score, left, chars - left})
-			}
-			left++
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(f.pieces[b].score, f.pieces[a].score) })
+	merges := make([]merge, 0, 2*len(order))
+	var ways []pieceSplit
+	for i, id := range order {
+		ways = f.pieces[id].splits(ways, x)
+		if i+1 < len(order) && f.pieces[order[i+1]].score == f.pieces[id].score {
+			continue
 		}
-		slices.SortStableFunc(here, func(a, b scored) int {
-			return cmp.Or(cmp.Compare(a.left, b.left), cmp.Compare(a.right, b.right))
+		slices.SortStableFunc(ways, func(a, b pieceSplit) int {
+			return cmp.Or(cmp.Compare(b.leftChars, a.leftChars), cmp.Compare(b.rightChars, a.rightChars))
 		})
-		list = append(list, here...)
-	}
-	slices.SortStableFunc(list, func(a, b scored) int {
-		return cmp.Or(cmp.Compare(b.score, a.score), cmp.Compare(b.leftChars, a.leftChars), cmp.Compare(b.rightChars, a.rightChars))
-	})
-	merges := make([]merge, len(list))
-	for i, m := range list {
-		merges[i] = m.merge
+		for _, w := range ways {
+			merges = append(merges, w.merge)
+		}
+		ways = ways[:0]
 	}
 	return merges
+}
+
+// pieceSplit is a way to put a piece together.
+type pieceSplit struct {
+	merge
+	leftChars, rightChars int
+}
+
+func (p *spmPiece) splits(to []pieceSplit, x *vocabIndex) []pieceSplit {
+	left, chars := 0, utf8.RuneCountInString(p.text)
+	for at := range p.text {
+		if at > 0 {
+			if l := x.id(p.text[:at]); l >= 0 {
+				if r := x.id(p.text[at:]); r >= 0 {
+					to = append(to, pieceSplit{merge{l, r}, left, chars - left})
+				}
+			}
+		}
+		left++
+	}
+	return to
 }
 
 // addedTokens returns the control and user-defined pieces, and the special
