@@ -123,6 +123,7 @@ func (t *Template) RenderValues(vars *Dict, now time.Time) (string, error) {
 	for name, v := range vars.All() {
 		ip.vars[name] = v
 	}
+	ip.out.Grow(4 << 10) // a few turns
 	if len(t.blocks) > 0 {
 		ip.exported = map[string]Value{}
 	}
