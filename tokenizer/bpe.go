@@ -116,7 +116,10 @@ func (m *bpe) ready(asBytes bool) {
 		for rank, mg := range m.Merges {
 			a, isA := m.letter(mg.left)
 			b, isB := m.letter(mg.right)
-			if r, _ := m.merged.get(mg.left, mg.right); isA && isB && r == int32(rank) {
+			if !isA || !isB {
+				continue
+			}
+			if r, _ := m.merged.get(mg.left, mg.right); r == int32(rank) {
 				m.pairRanks[int(a)<<8|int(b)] = r
 			}
 		}

@@ -167,35 +167,42 @@ func (bertNormalizer) typeName() string { return "BertNormalizer" }
 
 func (p bertNormalizer) normalize(n *normalized) {
 	u := loadUnicode()
-	if p.CleanText {
-		n.mapRunes(func(r rune, write func(rune)) {
-			switch c := u.class(r); {
-			case c&isControl != 0:
-			case c&isSpace != 0:
-				write(' ')
-			default:
-				write(r)
-			}
-		})
-	}
-	if p.HandleChineseChars {
-		n.mapRunes(func(r rune, write func(rune)) {
-			if !isChinese(r) {
-				write(r)
-				return
-			}
-			write(' ')
-			write(r)
-			write(' ')
-		})
-	}
-	if p.StripAccents == nil && p.Lowercase || p.StripAccents != nil && *p.StripAccents {
+	accents := p.StripAccents == nil && p.Lowercase || p.StripAccents != nil && *p.StripAccents
+	if accents && u.indexClass(n.s, isNormal|isNFC|isNonspacing) >= 0 {
+		plain := false // accents go between the other steps
+		bertNormalizer{p.CleanText, p.HandleChineseChars, &plain, false}.normalize(n)
 		unicodeForm{"NFD"}.normalize(n)
 		n.removeClass(isNonspacing)
+		if p.Lowercase {
+			lowercase{}.normalize(n)
+		}
+		return
 	}
-	if p.Lowercase {
-		lowercase{}.normalize(n)
-	}
+	n.mapRunes(func(r rune, write func(rune)) {
+		if p.CleanText {
+			switch c := u.class(r); {
+			case c&isControl != 0:
+				return
+			case c&isSpace != 0:
+				r = ' '
+			}
+		}
+		lower := r
+		if p.Lowercase {
+			lower = u.toLower(r)
+		}
+		switch {
+		case p.HandleChineseChars && isChinese(r):
+			write(' ')
+			write(lower)
+			write(' ')
+		case p.Lowercase && r == 'İ':
+			write('i')
+			write(0x307)
+		default:
+			write(lower)
+		}
+	})
 }
 
 // isChinese lists the blocks of the original BERT.

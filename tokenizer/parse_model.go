@@ -217,7 +217,7 @@ func parseScored(r *jsonReader) (vocab, []float64, error) {
 
 // parseMerges reads ["a b", …] or [["a", "b"], …].
 func parseMerges(x *vocabIndex, r *jsonReader) ([]merge, error) {
-	var merges []merge
+	merges := make([]merge, 0, len(x.tokens))
 	err := r.array(func(rank int) error {
 		left, right, err := parsePair(r)
 		if err != nil || left == "" && right == "" {

@@ -136,13 +136,33 @@ func (whitespaceSplit) typeName() string { return "WhitespaceSplit" }
 
 func (whitespaceSplit) preTokenize(w *work) { w.split(classRunes(isSpace), "Removed", false) }
 
+// bertPreTokenizer takes words and single punctuation marks.
 type bertPreTokenizer struct{}
 
 func (bertPreTokenizer) typeName() string { return "BertPreTokenizer" }
 
 func (bertPreTokenizer) preTokenize(w *work) {
-	whitespaceSplit{}.preTokenize(w)
-	punctuation{Behavior: "Isolated"}.preTokenize(w)
+	u := loadUnicode()
+	w.eachText(func(p piece, to []piece) []piece {
+		inWord := false
+		for i := p.start; i < p.end; {
+			r, size := decodeRune(w.text[i:p.end])
+			switch c := u.class(r); {
+			case c&isSpace != 0:
+				inWord = false
+			case c&isBertPunct != 0:
+				to = append(to, piece{i, i + size, -1})
+				inWord = false
+			case inWord:
+				to[len(to)-1].end = i + size
+			default:
+				to = append(to, piece{i, i + size, -1})
+				inWord = true
+			}
+			i += size
+		}
+		return to
+	})
 }
 
 type fixedLength struct {

@@ -119,7 +119,13 @@ func (w *rewriter) done() {
 func (n *normalized) mapRunes(f func(r rune, write func(rune))) {
 	w := n.rewrite()
 	at := 0
-	write := func(r rune) { w.write(r, at) }
+	write := func(r rune) {
+		if r < utf8.RuneSelf && !n.track {
+			w.out = append(w.out, byte(r))
+			return
+		}
+		w.write(r, at)
+	}
 	for at < len(n.s) {
 		r, size := decodeRune(n.s[at:])
 		f(r, write)
