@@ -193,6 +193,10 @@ type File struct {
 	Funcs []*Func
 }
 
+// noSplitFrame is the largest frame for which no more stack is asked: the
+// linker allows some 790 bytes for all that runs without asking.
+const noSplitFrame = 512
+
 // Text returns the file's contents.
 func (f *File) Text() string {
 	var b strings.Builder
@@ -205,7 +209,11 @@ func (f *File) Text() string {
 		fmt.Fprintf(&b, "GLOBL %s<>(SB), RODATA|NOPTR, $%d\n", d.Name, 8*len(d.Words))
 	}
 	for _, fn := range f.Funcs {
-		fmt.Fprintf(&b, "\n// %s\nTEXT ·%s(SB), NOSPLIT, $%d-8\n", fn.Doc, fn.Name, fn.Frame)
+		flag := "NOSPLIT"
+		if fn.Frame > noSplitFrame {
+			flag = "0"
+		}
+		fmt.Fprintf(&b, "\n// %s\nTEXT ·%s(SB), %s, $%d-8\n", fn.Doc, fn.Name, flag, fn.Frame)
 		for _, in := range fn.Insts {
 			if in.Op != "" {
 				b.WriteByte('\t')

@@ -99,10 +99,31 @@ var (
 	quantSum = [2]Reg{R12, R15}
 )
 
-// quantKernel writes the function of one type.
+// Bytes between panels of weights and of scales, and three times that. They
+// take the places of the bases of a fourth row, and with one row those of the
+// strides between rows. AVX-512 has the single steps elsewhere.
+var (
+	quantWStep, quantWStep3 = quantX[1], quantLdq
+	quantSStep, quantSStep3 = quantSum[1], quantLds
+)
+
+// ofPanel is the place of panel p, disp bytes from base.
+func ofPanel(p int, base, step, step3 Reg, disp int) Mem {
+	switch p {
+	case 0:
+		return At(base, disp)
+	case 3:
+		return Indexed(base, step3, 1, disp)
+	}
+	return Indexed(base, step, p, disp)
+}
+
+// quantKernel writes the function of one type. With AVX2 it goes over one or
+// several panels at a time, of which it writes the code one after the other.
 type quantKernel struct {
 	*Func
 	*quantSpec
+	panels, panel int
 }
 
 func (k *quantKernel) field(offset int) Mem { return At(quantArg, offset) }
@@ -186,7 +207,6 @@ func (k *quantKernel) unitLoop(rows int, head, unit func()) {
 		k.Op("LEAQ", At(quantS, k.head()), quantSub0)
 		k.Mark(again)
 	}
-	k.bases(rows, quantX, QTileQ, quantLdq, 8)
 	unit()
 	k.Op("ADDQ", Imm(4), quantOff)
 	if k.super() {
@@ -213,6 +233,9 @@ func (k *quantKernel) bases(rows int, bases [2]Reg, offset int, stride Reg, scal
 		k.Op("ADDQ", stride, bases[1])
 	}
 }
+
+// actBases points at the unit's activations.
+func (k *quantKernel) actBases(rows int) { k.bases(rows, quantX, QTileQ, quantLdq, 8) }
 
 // tailBases points at the scales and the sums of the unit's activations.
 func (k *quantKernel) tailBases(rows int) {

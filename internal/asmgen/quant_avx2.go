@@ -25,19 +25,17 @@ func bytesOf(name string, word uint64) Data {
 	return Data{Name: name, Words: []uint64{word, word, word, word}}
 }
 
-// Places in the frame: the chains of six rows, and vectors that a super-block
+// Places in the frame: six chains of a row and panel, and vectors that a super-block
 // or a unit widens once for all rows.
 const (
-	quantFrame   = 6*panelRow + 4*panelRow
+	quantFrame   = 6*panelRow + 4*panelRow + 4*panelRow + 2*panelRow
 	frameChains  = -quantFrame
-	frameD       = frameChains + 6*panelRow // two vectors
-	frameM       = frameD + panelRow        // two
-	frameFactors = frameM + panelRow        // four: Q6_K's scales as pairs, by half of k and part
+	frameD       = frameChains + 6*panelRow // for each panel at hand
+	frameM       = frameD + 4*panelRow      // for each
+	frameFactors = frameM + 4*panelRow      // Q6_K's scales as pairs, by half of k
 )
 
 func inFrame(at int) Mem { return Mem{Frame: true, Disp: at} }
-
-func chain(r, part int) Mem { return inFrame(frameChains + r*panelRow + 32*part) }
 
 func ymm(n int) Reg { return Reg{Y, uint8(n)} }
 
@@ -51,19 +49,80 @@ func quantTileAVX2(spec *quantSpec) *Func {
 		quantSpec: spec,
 	}
 	k.enter(spec.rows, func(rows int) {
-		again := k.NewLabel("panel")
 		k.Op("MOVQ", k.field(QTileDst), quantDst)
 		k.Op("MOVQ", k.field(QTilePanels), quantPanels)
-		k.Mark(again)
-		k.startAVX2(rows)
-		k.unitLoop(rows, k.headAVX2, func() { k.unitAVX2(rows) })
-		k.finishAVX2(rows)
-		k.Op("ADDQ", Imm(panelRow), quantDst)
-		k.nextPanels(1)
-		k.Op("DECQ", quantPanels)
-		k.Op("JNE", again)
+		for _, panels := range k.shapeAVX2(rows) {
+			k.panelsAVX2(rows, panels)
+		}
 	})
 	return k.Func
+}
+
+// shapeAVX2 is how many panels are taken at a time. With few rows the work is
+// to read weights, and memory gives them faster from several places at once.
+// Weights of four bits are computed with for so long that it pays for one row
+// only.
+func (k *quantKernel) shapeAVX2(rows int) []int {
+	switch {
+	case rows == 1:
+		return []int{4, 1}
+	case rows <= 3 && k.bits > 4:
+		return []int{2, 1}
+	}
+	return []int{1}
+}
+
+// panelsAVX2 takes so many panels at a time while there are as many.
+func (k *quantKernel) panelsAVX2(rows, panels int) {
+	k.panels = panels
+	next, again := k.NewLabel("next"), k.NewLabel("panels")
+	k.Mark(again)
+	k.Op("CMPQ", quantPanels, Imm(panels))
+	k.Op("JLT", next)
+	k.startAVX2(rows)
+	if panels > 1 {
+		k.Op("MOVQ", k.field(QTileWStep), quantWStep)
+		k.Op("MOVQ", k.field(QTileSStep), quantSStep)
+	}
+	if panels > 2 {
+		k.Op("LEAQ", Indexed(quantWStep, quantWStep, 2, 0), quantWStep3)
+		k.Op("LEAQ", Indexed(quantSStep, quantSStep, 2, 0), quantSStep3)
+	}
+	k.unitLoop(rows, k.headAVX2, func() { k.unitsAVX2(rows) })
+	k.finishAVX2(rows)
+	k.Op("ADDQ", Imm(panels*panelRow), quantDst)
+	k.nextPanels(panels)
+	k.Op("SUBQ", Imm(panels), quantPanels)
+	k.Op("JMP", again)
+	k.Mark(next)
+}
+
+// unitsAVX2 adds the unit of each panel at hand.
+func (k *quantKernel) unitsAVX2(rows int) {
+	for k.panel = range k.panels {
+		k.unitAVX2(rows)
+		if k.panel < k.panels-1 {
+			k.Op("SUBQ", Imm(k.unitBytes()), quantW)
+		}
+	}
+	k.panel = 0
+}
+
+func (k *quantKernel) w(disp int) Mem {
+	return ofPanel(k.panel, quantW, quantWStep, quantWStep3, disp)
+}
+
+func (k *quantKernel) s(disp int) Mem {
+	return ofPanel(k.panel, quantS, quantSStep, quantSStep3, disp)
+}
+
+func (k *quantKernel) sub(disp int) Mem {
+	return ofPanel(k.panel, quantSub0, quantSStep, quantSStep3, disp)
+}
+
+// chain is the place of a chain of the panel at hand.
+func (k *quantKernel) chain(r, part int) Mem {
+	return inFrame(frameChains + (r*k.panels+k.panel)*panelRow + 32*part)
 }
 
 // startAVX2 sets the chains to zero or to what dst holds.
@@ -77,15 +136,13 @@ func (k *quantKernel) startAVX2(rows int) {
 		} else {
 			k.Op("VMOVUPS", at, ymm(0))
 		}
-		k.Op("VMOVUPS", ymm(0), chain(r, part))
+		k.Op("VMOVUPS", ymm(0), k.chain(r, part))
 	})
 	k.Op("JMP", ready)
 	k.Mark(zero)
 	k.Op("VXORPS", ymm(0), ymm(0), ymm(0))
-	for r := range rows {
-		for part := range 2 {
-			k.Op("VMOVUPS", ymm(0), chain(r, part))
-		}
+	for i := range 2 * rows * k.panels {
+		k.Op("VMOVUPS", ymm(0), inFrame(frameChains+32*i))
 	}
 	k.Mark(ready)
 }
@@ -93,7 +150,7 @@ func (k *quantKernel) startAVX2(rows int) {
 // finishAVX2 stores the chains.
 func (k *quantKernel) finishAVX2(rows int) {
 	k.outputsAVX2(rows, func(at Mem, r, part int, masked bool) {
-		k.Op("VMOVUPS", chain(r, part), ymm(0))
+		k.Op("VMOVUPS", k.chain(r, part), ymm(0))
 		if masked {
 			k.Op("VMASKMOVPS", ymm(0), ymm(14+part), at)
 		} else {
@@ -109,9 +166,12 @@ func (k *quantKernel) outputsAVX2(rows int, move func(at Mem, r, part int, maske
 	narrow, moved := k.NewLabel("narrow"), k.NewLabel("moved")
 	all := func(masked bool) {
 		for r := range rows {
-			for part := range 2 {
-				move(At(at, 32*part), r, part, masked)
+			for k.panel = range k.panels {
+				for part := range 2 {
+					move(At(at, k.panel*panelRow+32*part), r, part, masked)
+				}
 			}
+			k.panel = 0
 			if r < rows-1 {
 				k.Op("ADDQ", stride, at)
 			}
@@ -120,6 +180,10 @@ func (k *quantKernel) outputsAVX2(rows int, move func(at Mem, r, part int, maske
 	k.Op("MOVQ", quantDst, at)
 	k.Op("MOVQ", k.field(QTileLdd), stride)
 	k.Op("SHLQ", Imm(2), stride)
+	if k.panels > 1 {
+		all(false)
+		return
+	}
 	k.Op("MOVQ", k.field(QTileWidth), width)
 	k.Op("CMPQ", width, Imm(16))
 	k.Op("JLT", narrow)
@@ -135,20 +199,28 @@ func (k *quantKernel) outputsAVX2(rows int, move func(at Mem, r, part int, maske
 	k.Mark(moved)
 }
 
-// headAVX2 widens the scales of a super-block.
+// headAVX2 widens the scales of a super-block of each panel at hand.
 func (k *quantKernel) headAVX2() {
-	for part := range 2 {
-		k.Op("VCVTPH2PS", At(quantS, 16*part), ymm(0))
-		k.Op("VMOVUPS", ymm(0), inFrame(frameD+32*part))
-		if k.tail == tailSub {
-			k.Op("VCVTPH2PS", At(quantS, 32+16*part), ymm(0))
-			k.Op("VMOVUPS", ymm(0), inFrame(frameM+32*part))
+	for k.panel = range k.panels {
+		for part := range 2 {
+			k.Op("VCVTPH2PS", k.s(16*part), ymm(0))
+			k.Op("VMOVUPS", ymm(0), k.wideD(part))
+			if k.tail == tailSub {
+				k.Op("VCVTPH2PS", k.s(32+16*part), ymm(0))
+				k.Op("VMOVUPS", ymm(0), k.wideM(part))
+			}
 		}
 	}
+	k.panel = 0
 }
+
+// wideD and wideM are what headAVX2 has written for the panel at hand.
+func (k *quantKernel) wideD(part int) Mem { return inFrame(frameD + k.panel*panelRow + 32*part) }
+func (k *quantKernel) wideM(part int) Mem { return inFrame(frameM + k.panel*panelRow + 32*part) }
 
 // unitAVX2 adds 32 weights to every chain.
 func (k *quantKernel) unitAVX2(rows int) {
+	k.actBases(rows)
 	if k.tail == tailTwo {
 		k.factorsAVX2()
 	}
@@ -183,7 +255,7 @@ func (k *quantKernel) sumNibbles(rows int) {
 	k.fourTimes(rows, 1, func() {
 		for high := range 2 {
 			for part, w := range []Reg{w0, w1} {
-				k.Op("VMOVDQU", At(quantW, 32*part), w)
+				k.Op("VMOVDQU", k.w(32*part), w)
 				if high == 1 {
 					k.Op("VPSRLW", Imm(4), w, w)
 				}
@@ -212,7 +284,7 @@ func (k *quantKernel) sumSigned(rows int) {
 	k.fourTimes(rows, 2, func() {
 		for quad := range 2 {
 			for part := range 2 {
-				k.Op("VMOVDQU", At(quantW, panelRow*quad+32*part), s)
+				k.Op("VMOVDQU", k.w(panelRow*quad+32*part), s)
 				k.Op("VPXOR", Mem{Sym: "signs"}, s, s)
 				k.Op("VPABSB", s, abs)
 				for r := range rows {
@@ -236,7 +308,7 @@ func (k *quantKernel) sumPairs(rows int) {
 	step := func(factors [2]Mem) {
 		for quad := range 2 {
 			for part := range 2 {
-				k.Op("VMOVDQU", At(quantW, panelRow*quad+32*part), w[quad][part])
+				k.Op("VMOVDQU", k.w(panelRow*quad+32*part), w[quad][part])
 			}
 		}
 		for r := range rows {
@@ -286,7 +358,7 @@ func (k *quantKernel) nextQuads(rows, wRows int) {
 		k.Op("ADDQ", Imm(8), quantX[1])
 	}
 	for i := range wRows {
-		k.Op("PREFETCHT0", At(quantW, i*panelRow+quantAhead))
+		k.Op("PREFETCHT0", k.w(i*panelRow+quantAhead))
 	}
 	k.Op("ADDQ", Imm(panelRow*wRows), quantW)
 }
@@ -295,14 +367,14 @@ func (k *quantKernel) nextQuads(rows, wRows int) {
 // is scratch.
 func (k *quantKernel) fuse(a Reg, d fmt.Stringer, x, t Reg, r, part int) {
 	k.Op("VMULPS", d, x, t)
-	k.Op("VFMADD213PS", chain(r, part), t, a)
+	k.Op("VFMADD213PS", k.chain(r, part), t, a)
 }
 
 func (k *quantKernel) tailScaleAVX2(rows int) {
 	d := [2]Reg{ymm(12), ymm(13)}
 	x, t := ymm(14), ymm(15)
 	for part := range 2 {
-		k.Op("VCVTPH2PS", At(quantS, 16*part), d[part])
+		k.Op("VCVTPH2PS", k.s(16*part), d[part])
 	}
 	for r := range rows {
 		if k.bits != 8 { // signed weights need no correction
@@ -317,7 +389,7 @@ func (k *quantKernel) tailScaleAVX2(rows int) {
 			a := q2(r, part)
 			k.Op("VCVTDQ2PS", a, a)
 			k.fuse(a, d[part], x, t, r, part)
-			k.Op("VMOVUPS", a, chain(r, part))
+			k.Op("VMOVUPS", a, k.chain(r, part))
 		}
 	}
 }
@@ -325,8 +397,8 @@ func (k *quantKernel) tailScaleAVX2(rows int) {
 func (k *quantKernel) tailMinAVX2(rows int) {
 	d, m, x, t := ymm(12), ymm(13), ymm(14), ymm(15)
 	for part := range 2 {
-		k.Op("VCVTPH2PS", At(quantS, 16*part), d)
-		k.Op("VCVTPH2PS", At(quantS, 32+16*part), m)
+		k.Op("VCVTPH2PS", k.s(16*part), d)
+		k.Op("VCVTPH2PS", k.s(32+16*part), m)
 		for r := range rows {
 			a := q2(r, part)
 			k.Op("VCVTDQ2PS", a, a)
@@ -336,7 +408,7 @@ func (k *quantKernel) tailMinAVX2(rows int) {
 			k.Op("VPBROADCASTD", k.blockSum(r), t)
 			k.Op("VCVTDQ2PS", t, t)
 			k.Op("VFMADD231PS", t, x, a)
-			k.Op("VMOVUPS", a, chain(r, part))
+			k.Op("VMOVUPS", a, k.chain(r, part))
 		}
 	}
 }
@@ -346,22 +418,22 @@ func (k *quantKernel) tailMinAVX2(rows int) {
 func (k *quantKernel) tailSubAVX2(rows int) {
 	scale, min, x, t := ymm(12), ymm(13), ymm(14), ymm(15)
 	for part := range 2 {
-		k.Op("VPMOVZXBD", At(quantSub0, 8*part), scale)
+		k.Op("VPMOVZXBD", k.sub(8*part), scale)
 		k.Op("VCVTDQ2PS", scale, scale)
-		k.Op("VPMOVZXBD", At(quantSub0, 16+8*part), min)
+		k.Op("VPMOVZXBD", k.sub(16+8*part), min)
 		k.Op("VCVTDQ2PS", min, min)
 		for r := range rows {
 			a := q2(r, part)
 			k.Op("VCVTDQ2PS", a, a)
 			k.Op("VMULPS", scale, a, a)
 			k.Op("VBROADCASTSS", k.scale(r), x)
-			k.fuse(a, inFrame(frameD+32*part), x, t, r, part)
-			k.Op("VMULPS", inFrame(frameM+32*part), x, x)
+			k.fuse(a, k.wideD(part), x, t, r, part)
+			k.Op("VMULPS", k.wideM(part), x, x)
 			k.Op("VPBROADCASTD", k.blockSum(r), t)
 			k.Op("VCVTDQ2PS", t, t)
 			k.Op("VMULPS", min, t, t)
 			k.Op("VFNMADD231PS", t, x, a)
-			k.Op("VMOVUPS", a, chain(r, part))
+			k.Op("VMOVUPS", a, k.chain(r, part))
 		}
 	}
 }
@@ -371,7 +443,7 @@ func (k *quantKernel) factorsAVX2() {
 	for half := range 2 {
 		for part := range 2 {
 			v := Reg{X, uint8(12)}
-			k.Op("VMOVQ", At(quantSub0, 16*half+8*part), v)
+			k.Op("VMOVQ", k.sub(16*half+8*part), v)
 			k.Op("VPUNPCKLBW", v, v, v)
 			k.Op("VPMOVSXBW", v, ymm(12))
 			k.Op("VMOVDQU", ymm(12), inFrame(frameFactors+panelRow*half+32*part))
@@ -384,8 +456,8 @@ func (k *quantKernel) tailTwoAVX2(rows int) {
 	x, t := ymm(14), ymm(15)
 	for part := range 2 {
 		first, last := Reg{X, 14}, Reg{X, both[part].N}
-		k.Op("VMOVQ", At(quantSub0, 8*part), first)
-		k.Op("VMOVQ", At(quantSub0, 16+8*part), last)
+		k.Op("VMOVQ", k.sub(8*part), first)
+		k.Op("VMOVQ", k.sub(16+8*part), last)
 		k.Op("VPUNPCKLBW", last, first, last)
 		k.Op("VPMOVSXBW", last, both[part])
 	}
@@ -398,8 +470,8 @@ func (k *quantKernel) tailTwoAVX2(rows int) {
 			k.Op("VPSUBD", x, a, a)
 			k.Op("VCVTDQ2PS", a, a)
 			k.Op("VBROADCASTSS", k.scale(r), x)
-			k.fuse(a, inFrame(frameD+32*part), x, t, r, part)
-			k.Op("VMOVUPS", a, chain(r, part))
+			k.fuse(a, k.wideD(part), x, t, r, part)
+			k.Op("VMOVUPS", a, k.chain(r, part))
 		}
 	}
 }

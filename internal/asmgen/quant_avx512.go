@@ -22,7 +22,7 @@ const quantRowsAVX512 = 6
 // quantWide is a block of rows × panels with AVX-512.
 type quantWide struct {
 	*quantKernel
-	rows, panels int
+	rows, panels int // the panels are written side by side
 }
 
 func zmm(n int) Reg { return Reg{Z, uint8(n)} }
@@ -46,12 +46,23 @@ func quantTileAVX512(spec *quantSpec) *Func {
 		k.Op("MOVQ", quantX[0], widePanels)
 		k.Op("MOVQ", k.field(QTileWStep), quantDst)
 		k.Op("MOVQ", k.field(QTileSStep), quantPanels)
-		if spec.tail != tailTwo { // its sums need twice the registers
-			k.panelsAVX512(quantWide{k, rows, 2})
+		for _, panels := range k.shapeAVX512(rows) {
+			k.panelsAVX512(quantWide{k, rows, panels})
 		}
-		k.panelsAVX512(quantWide{k, rows, 1})
 	})
 	return k.Func
+}
+
+// shapeAVX512 is how many panels are taken at a time: for one row several, as
+// memory likes it, else as many as there are registers for.
+func (k *quantKernel) shapeAVX512(rows int) []int {
+	switch {
+	case rows == 1:
+		return []int{4, 1}
+	case k.tail == tailTwo: // which has two sums for each output
+		return []int{1}
+	}
+	return []int{2, 1}
 }
 
 // panelsAVX512 takes b.panels at a time while there are so many.
@@ -61,6 +72,10 @@ func (k *quantKernel) panelsAVX512(b quantWide) {
 	k.Op("CMPQ", widePanels, Imm(b.panels))
 	k.Op("JLT", next)
 	b.start()
+	if b.panels > 2 { // one row: its strides between rows are not in use
+		k.Op("LEAQ", Indexed(quantDst, quantDst, 2, 0), quantWStep3)
+		k.Op("LEAQ", Indexed(quantPanels, quantPanels, 2, 0), quantSStep3)
+	}
 	k.unitLoop(b.rows, func() {}, b.unit)
 	b.finish()
 	k.Op("ADDQ", Imm(b.panels*panelRow), wideDst)
@@ -73,12 +88,15 @@ func (k *quantKernel) panelsAVX512(b quantWide) {
 func (b quantWide) count() int { return b.rows * b.panels }
 
 // sum is the accumulator of integers of a row and panel, or of Q6_K's first
-// half; last is that of its last half.
+// half; last is that of its last half; chain is where they are added to.
 func (b quantWide) sum(r, p int) Reg   { return zmm(r*b.panels + p) }
 func (b quantWide) chain(r, p int) Reg { return zmm(b.count() + r*b.panels + p) }
-func (b quantWide) last(r int) Reg     { return zmm(2*b.count() + r) }
+func (b quantWide) last(r, p int) Reg {
+	return zmm(2*b.count() + r*b.panels + p)
+}
 
-// temp is register n of those that no accumulator takes.
+// temp is register n of those that no accumulator takes: first weights, a
+// panel each, then a mask, then activations.
 func (b quantWide) temp(n int) Reg {
 	if b.tail == tailTwo {
 		return zmm(3*b.count() + n)
@@ -87,18 +105,10 @@ func (b quantWide) temp(n int) Reg {
 }
 
 // w and s are weights and scales of panel p.
-func (b quantWide) w(p, disp int) Mem {
-	if p == 1 {
-		return Indexed(quantW, quantDst, 1, disp)
-	}
-	return At(quantW, disp)
-}
+func (b quantWide) w(p, disp int) Mem { return ofPanel(p, quantW, quantDst, quantWStep3, disp) }
 
 func (b quantWide) s(base Reg, p, disp int) Mem {
-	if p == 1 {
-		return Indexed(base, quantPanels, 1, disp)
-	}
-	return At(base, disp)
+	return ofPanel(p, base, quantPanels, quantSStep3, disp)
 }
 
 // start sets the chains to zero or to what dst holds.
@@ -158,6 +168,7 @@ func (b quantWide) outputs(move func(at Mem, chain Reg)) {
 
 // unit adds 32 weights to every chain.
 func (b quantWide) unit() {
+	b.actBases(b.rows)
 	b.begin()
 	if b.bits == 4 {
 		b.dotNibbles()
@@ -175,7 +186,7 @@ func (b quantWide) unit() {
 		case tailSub:
 			b.tailSub(p)
 		case tailTwo:
-			b.tailTwo()
+			b.tailTwo(p)
 		}
 	}
 }
@@ -201,8 +212,11 @@ func (b quantWide) begin() {
 				b.Op("VMOVDQA32", b.sum(r, 0), sum)
 			}
 		}
-		if b.tail == tailTwo {
-			b.Op("VPXORD", b.last(r), b.last(r), b.last(r))
+	}
+	if b.tail == tailTwo {
+		for i := range b.count() {
+			last := b.last(0, i)
+			b.Op("VPXORD", last, last, last)
 		}
 	}
 }
@@ -219,29 +233,31 @@ func (b quantWide) dotBytes() {
 }
 
 // addQuad adds the products of a quad, whose weights are in the first
-// temporary registers. Two panels share a broadcast; a single one takes it in
+// temporary registers. Panels share a broadcast; a single one takes it in
 // passing.
 func (b quantWide) addQuad(quad int) {
 	for r := range b.rows {
-		sum := b.sum(r, 0)
-		if b.tail == tailTwo && quad >= 4 {
-			sum = b.last(r)
+		x := b.temp(b.panels + 1 + r%2)
+		if b.panels > 1 {
+			b.Op("VPBROADCASTD", b.q(r, 4*quad), x)
 		}
-		if b.panels == 1 {
-			b.Op("VPDPBUSD.BCST", b.q(r, 4*quad), b.temp(0), sum)
-			continue
-		}
-		x := b.temp(3 + r%2)
-		b.Op("VPBROADCASTD", b.q(r, 4*quad), x)
 		for p := range b.panels {
-			b.Op("VPDPBUSD", x, b.temp(p), b.sum(r, p))
+			sum := b.sum(r, p)
+			if b.tail == tailTwo && quad >= 4 {
+				sum = b.last(r, p)
+			}
+			if b.panels > 1 {
+				b.Op("VPDPBUSD", x, b.temp(p), sum)
+			} else {
+				b.Op("VPDPBUSD.BCST", b.q(r, 4*quad), b.temp(p), sum)
+			}
 		}
 	}
 }
 
 // dotNibbles takes the four rows of two quads.
 func (b quantWide) dotNibbles() {
-	mask := b.temp(2)
+	mask := b.temp(b.panels)
 	b.Op("VPBROADCASTD", Mem{Sym: "nibbles"}, mask)
 	for quad := range 8 {
 		for p := range b.panels {
@@ -305,25 +321,25 @@ func (b quantWide) tailSub(p int) {
 
 // tailTwo corrects by the offset times both scales times the sums of both
 // halves, which lie together as pairs of 16 bits.
-func (b quantWide) tailTwo() {
+func (b quantWide) tailTwo(p int) {
 	d, first, last, both, t := b.temp(0), b.temp(1), b.temp(2), b.temp(3), b.temp(4)
-	b.Op("VCVTPH2PS", b.s(quantS, 0, 0), d)
-	b.Op("VPMOVSXBD", b.s(quantSub0, 0, 0), first)
-	b.Op("VPMOVSXBD", b.s(quantSub0, 0, 16), last)
+	b.Op("VCVTPH2PS", b.s(quantS, p, 0), d)
+	b.Op("VPMOVSXBD", b.s(quantSub0, p, 0), first)
+	b.Op("VPMOVSXBD", b.s(quantSub0, p, 16), last)
 	b.Op("VPSLLD", Imm(16), last, both)
 	b.Op("VPANDD.BCST", Mem{Sym: "lower"}, first, t)
 	b.Op("VPORD", t, both, both)
 	for r := range b.rows {
-		sum := b.sum(r, 0)
+		sum := b.sum(r, p)
 		b.Op("VPMULLD", first, sum, sum)
-		b.Op("VPMULLD", last, b.last(r), b.last(r))
-		b.Op("VPADDD", b.last(r), sum, sum)
+		b.Op("VPMULLD", last, b.last(r, p), b.last(r, p))
+		b.Op("VPADDD", b.last(r, p), sum, sum)
 		b.Op("VPBROADCASTD", b.blockSum(r), t)
 		b.Op("VPMADDWD", both, t, t)
 		b.Op("VPSLLD", Imm(b.offset), t, t)
 		b.Op("VPSUBD", t, sum, sum)
 		b.Op("VCVTDQ2PS", sum, sum)
 		b.Op("VMULPS.BCST", b.scale(r), d, t)
-		b.Op("VFMADD231PS", sum, t, b.chain(r, 0))
+		b.Op("VFMADD231PS", sum, t, b.chain(r, p))
 	}
 }
