@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -126,8 +127,8 @@ func (s *source) storedType() string {
 		count[t.DType] += t.Len()
 	}
 	best := checkpoint.F32
-	for d, n := range count {
-		if n > count[best] {
+	for _, d := range slices.Sorted(maps.Keys(count)) {
+		if count[d] > count[best] {
 			best = d
 		}
 	}

@@ -1,6 +1,7 @@
 package wenmo
 
 import (
+	"math"
 	"os"
 	"strconv"
 	"strings"
@@ -33,8 +34,26 @@ func freeMemory() int {
 			if err != nil {
 				return guess
 			}
-			return kb << 10
+			return min(kb<<10, freeOfGroup())
 		}
 	}
 	return guess
+}
+
+// freeOfGroup is what a container's limit leaves (cgroup v2).
+func freeOfGroup() int {
+	read := func(name string) (int, bool) {
+		data, err := os.ReadFile("/sys/fs/cgroup/" + name)
+		if err != nil {
+			return 0, false
+		}
+		n, err := strconv.Atoi(strings.TrimSpace(string(data)))
+		return n, err == nil // "max" is no number: no limit
+	}
+	limit, limited := read("memory.max")
+	used, known := read("memory.current")
+	if !limited || !known {
+		return math.MaxInt
+	}
+	return max(0, limit-used)
 }

@@ -13,7 +13,8 @@ import (
 
 // Logits calls f with the logits of each position of ids, in order: row i says
 // what follows ids[:i+1] (for a masked language model, what stands at i). The
-// slice is f's to keep only during the call. typeIDs are BERT's segments, or nil.
+// slice is f's to keep only during the call, and f must not evaluate the same
+// model. typeIDs are BERT's segments, or nil.
 func (m *Model) Logits(ctx context.Context, ids, typeIDs []int32, f func(pos int, logits []float32) error) error {
 	return m.evaluate(func(e *engine.Evaluator) error {
 		return e.Logits(ids, typeIDs, nil, func(pos int, row []float32) error {
@@ -81,14 +82,15 @@ func rows(flat []float32, n int) [][]float32 {
 	return out
 }
 
-// evaluate runs f with the model's evaluator, alone.
+// evaluate runs f with the model's evaluator, one evaluation at a time; engines go
+// on between its passes.
 func (m *Model) evaluate(f func(e *engine.Evaluator) error) error {
 	if err := m.enter(); err != nil {
 		return err
 	}
 	defer m.leave()
-	m.work.Lock()
-	defer m.work.Unlock()
+	m.evaluating.Lock()
+	defer m.evaluating.Unlock()
 	if m.graph == nil {
 		m.graph = tensor.NewGraph(m.pool)
 	}
@@ -96,7 +98,7 @@ func (m *Model) evaluate(f func(e *engine.Evaluator) error) error {
 	if chunk <= 0 {
 		chunk = engine.DefaultChunk
 	}
-	return f(&engine.Evaluator{Model: m.m, Graph: m.graph, Chunk: chunk, BF16: m.bf16})
+	return f(&engine.Evaluator{Model: m.m, Graph: m.graph, Chunk: chunk, BF16: m.bf16, Lock: &m.work})
 }
 
 // Score is how likely a model finds a text.

@@ -71,11 +71,12 @@ type Model struct {
 	tmplErr  error
 	params   Params
 
-	mu     sync.Mutex
-	graph  *tensor.Graph // of Logits and its like
-	engine *Engine       // of Generate and its like
-	users  sync.WaitGroup
-	closed bool
+	mu         sync.Mutex
+	evaluating sync.Mutex
+	graph      *tensor.Graph // of Logits and its like, by who evaluates
+	engine     *Engine       // of Generate and its like
+	users      sync.WaitGroup
+	closed     bool
 }
 
 // ErrClosed is the error of a model or engine used after Close.

@@ -378,8 +378,9 @@ func (e *Engine) remove(j job, err error) {
 func (b *stepBatch) gather(e *Engine) {
 	b.jobs, b.seqs, b.ends, b.done = b.jobs[:0], b.seqs[:0], b.ends[:0], b.done[:0]
 	b.IDs, b.Positions, b.Spans, b.Out = b.IDs[:0], b.Positions[:0], b.Spans[:0], b.Out[:0]
-	budget := e.opt.PrefillChunk
 	b.running = append(b.running[:0], e.running...)
+	budget := e.opt.PrefillChunk
+	share := b.share(e)
 	for _, j := range b.running {
 		if err := j.base().ctx.Err(); err != nil {
 			e.remove(j, err)
@@ -393,12 +394,27 @@ func (b *stepBatch) gather(e *Engine) {
 			if len(seqs) > 1 {
 				b.add(e, s, len(s.ids)) // beams go on together
 			} else {
-				budget -= b.add(e, s, budget)
+				budget -= b.add(e, s, min(budget, share))
 			}
 		}
 		b.jobs = append(b.jobs, j)
 		b.ends = append(b.ends, len(b.seqs))
 	}
+}
+
+// minShare is how much of a prompt a step computes at least.
+const minShare = 64
+
+// share returns how many tokens of each prompt a step may compute, so that a
+// long one does not hold the others' first tokens back.
+func (b *stepBatch) share(e *Engine) int {
+	prompts := 0
+	for _, j := range b.running {
+		if seqs := j.next(); len(seqs) == 1 && len(seqs[0].ids)-seqs[0].computed > 1 {
+			prompts++
+		}
+	}
+	return max(minShare, e.opt.PrefillChunk/max(prompts, 1))
 }
 
 // add puts the next tokens of a sequence into the batch: all that is left of a
@@ -492,7 +508,7 @@ func (e *Engine) count(tokens, decoded int) {
 func (e *Engine) reserve(t *pageTable, from, end int) error {
 	for {
 		err := t.reserve(e.kv, from, end)
-		if err == nil || e.kv.Free() > 0 || !e.cache.evict() {
+		if err == nil || !errors.Is(err, tensor.ErrMemory) || !e.cache.evict() {
 			return err
 		}
 	}

@@ -5,6 +5,7 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"sync"
 
 	"wenmo/model"
 	"wenmo/nn"
@@ -16,8 +17,9 @@ import (
 type Evaluator struct {
 	Model *model.Model
 	Graph *tensor.Graph
-	Chunk int  // tokens of a pass; 0: the whole sequence at once
-	BF16  bool // keys and values in bfloat16
+	Chunk int         // tokens of a pass; 0: the whole sequence at once
+	BF16  bool        // keys and values in bfloat16
+	Lock  sync.Locker // held while the pool works, not while results are handed out; may be nil
 
 	pages []int32
 }
@@ -31,7 +33,8 @@ func (e *Evaluator) Logits(ids, typeIDs []int32, trace *nn.Trace, f func(pos int
 		const rows = 64
 		for r := 0; r < hidden.Rows; r += rows {
 			part := e.Graph.RowRange(hidden, r, min(rows, hidden.Rows-r))
-			logits := e.Model.Logits(e.Graph, part)
+			var logits *tensor.Tensor
+			e.locked(func() { logits = e.Model.Logits(e.Graph, part) })
 			if logits == nil {
 				return fmt.Errorf("%s has no language-model head", e.Model.Architecture)
 			}
@@ -52,12 +55,23 @@ func (e *Evaluator) Hidden(ids, typeIDs []int32, trace *nn.Trace) (hidden [][]fl
 		for i := range h.Rows {
 			hidden = append(hidden, append([]float32(nil), h.Row(i)...))
 		}
-		if p := e.Model.Pooled(e.Graph, b, h); p != nil {
-			pooled = append([]float32(nil), p.Row(0)...)
-		}
+		e.locked(func() {
+			if p := e.Model.Pooled(e.Graph, b, h); p != nil {
+				pooled = append([]float32(nil), p.Row(0)...)
+			}
+		})
 		return nil
 	})
 	return hidden, pooled, err
+}
+
+// locked runs f while nobody else uses the pool.
+func (e *Evaluator) locked(f func()) {
+	if e.Lock != nil {
+		e.Lock.Lock()
+		defer e.Lock.Unlock()
+	}
+	f()
 }
 
 func (e *Evaluator) run(ids, typeIDs []int32, trace *nn.Trace, f func(from int, hidden *tensor.Tensor, b *nn.Batch) error) (err error) {
@@ -94,7 +108,8 @@ func (e *Evaluator) run(ids, typeIDs []int32, trace *nn.Trace, f func(from int, 
 			b.TypeIDs = typeIDs[from : from+n]
 		}
 		e.Graph.Reset()
-		h := e.Model.Forward(e.Graph, b)
+		var h *tensor.Tensor
+		e.locked(func() { h = e.Model.Forward(e.Graph, b) })
 		if err := e.Graph.Err(); err != nil {
 			return err
 		}
