@@ -13,8 +13,8 @@ import (
 )
 
 // written runs a work that writes dst, with its progress on a line, and tells
-// what became of it.
-func written(cmd *cobra.Command, key, dst string, work func(ctx context.Context, progress func(done, total int64)) error) error {
+// what became of it: the text of done.
+func written(cmd *cobra.Command, key, done, dst string, work func(ctx context.Context, progress func(done, total int64)) error) error {
 	ctx, stop := interruptible(cmd)
 	defer stop()
 	_, before := os.Stat(dst)
@@ -22,7 +22,7 @@ func written(cmd *cobra.Command, key, dst string, work func(ctx context.Context,
 	err := work(ctx, line.Set)
 	line.End()
 	if err == nil {
-		return emit(cmd, say(key+".done", dst))
+		return emit(cmd, say(done, dst))
 	}
 	left := "interrupted.nothing"
 	if _, after := os.Stat(dst); before != nil && after == nil {
@@ -42,7 +42,7 @@ func createCommand() *cobra.Command {
 		if opt.Shape == "" {
 			return usagef("error.missing_choice", "--shape", strings.Join(wenmo.Shapes(), ", "))
 		}
-		return written(cmd, "create", args[0], func(ctx context.Context, progress func(done, total int64)) error {
+		return written(cmd, "create", createdKey(opt.Shape), args[0], func(ctx context.Context, progress func(done, total int64)) error {
 			size := map[string]int64{"f32": 4, "bf16": 2}[opt.DType]
 			opt.Progress = func(done, total int64) { progress(size*done, size*total) } // of parameters
 			return wenmo.Create(ctx, args[0], opt)
@@ -51,13 +51,21 @@ func createCommand() *cobra.Command {
 	return cmd
 }
 
+// createdKey names the text that tells of a new model: what it is good for.
+func createdKey(shape string) string {
+	if strings.HasPrefix(shape, "bert") {
+		return "create.done_encoder"
+	}
+	return "create.done"
+}
+
 func convertCommand() *cobra.Command {
 	opt := wenmo.ConvertOptions{DType: "auto"}
 	cmd := describe(&cobra.Command{Use: "convert SRC DST", Args: arguments(0, "SRC", "DST")}, "convert")
 	addChoice(cmd, "model", choice{&opt.DType, []string{"auto", "f32", "f16", "bf16", "q8_0", "q4_0", "q4_k_m"}}, "dtype", say("flag.convert_dtype"))
 	addFlag(cmd, "model", func(f *pflag.FlagSet) { f.BoolVar(&opt.Packed, "packed", false, say("flag.packed")) })
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		return written(cmd, "convert", args[1], func(ctx context.Context, progress func(done, total int64)) error {
+		return written(cmd, "convert", "convert.done", args[1], func(ctx context.Context, progress func(done, total int64)) error {
 			opt.Progress = progress
 			return wenmo.Convert(ctx, args[0], args[1], opt)
 		})
@@ -74,7 +82,7 @@ func quantizeCommand() *cobra.Command {
 		if typ == "" {
 			return usagef("error.missing_choice", "--type", strings.Join(types, ", "))
 		}
-		return written(cmd, "quantize", args[1], func(ctx context.Context, progress func(done, total int64)) error {
+		return written(cmd, "quantize", "quantize.done", args[1], func(ctx context.Context, progress func(done, total int64)) error {
 			return wenmo.Quantize(ctx, args[0], args[1], typ, progress)
 		})
 	}

@@ -52,9 +52,25 @@ func (m *modelFlags) named() error {
 // open opens the model that the flags name.
 func (m *modelFlags) open(ctx context.Context, cmd *cobra.Command) (*wenmo.Model, error) {
 	line := progressLine(cmd, say("progress.pull", m.name), progress.Bytes)
-	m.options.Progress = pullProgress(line)
+	loading := newLoadNote(cmd.ErrOrStderr(), say("progress.load", m.name))
+	loading.wait(patience)
+	pulled, pull := false, pullProgress(line)
+	m.options.Progress = func(p wenmo.PullProgress) {
+		if pulled {
+			return
+		}
+		loading.end()
+		pull(p)
+		if pulled = p.Done == p.Total; pulled {
+			line.End()
+			loading.wait(patience)
+		}
+	}
 	model, err := wenmo.Open(ctx, m.name, m.options)
-	line.End()
+	loading.end()
+	if !pulled {
+		line.End()
+	}
 	return model, unlessInterrupted(ctx, err, say("interrupted.pull"))
 }
 
@@ -160,8 +176,11 @@ func paramHelp(key wenmo.ParamKey) string {
 	if lists[key.Name] != nil {
 		text += say("flag.again")
 	}
-	if key.Name == "stop_strings" {
+	switch key.Name {
+	case "stop_strings":
 		text += say("flag.strings")
+	case "early_stopping":
+		text += say("flag.equals")
 	}
 	return text
 }

@@ -32,6 +32,10 @@ func (p *prompt) register(cmd *cobra.Command) {
 // read takes the prompt from the one place where it is given: a flag, the
 // argument, or standard input where that is no terminal.
 func (p *prompt) read(cmd *cobra.Command, args []string) error {
+	what, none := "what.prompt", "error.no_prompt"
+	if cmd.Flags().Lookup("ids") == nil { // of a command that takes a text alone
+		what, none = "what.text", "error.no_text"
+	}
 	given := 0
 	for _, g := range []bool{cmd.Flags().Changed("prompt"), p.ids != nil, len(args) > 0} {
 		if g {
@@ -44,7 +48,7 @@ func (p *prompt) read(cmd *cobra.Command, args []string) error {
 	case len(args) > 0:
 		p.text = args[0]
 	case given == 0 && isTerminal(cmd.InOrStdin()):
-		return usagef("error.no_prompt")
+		return usagef(none)
 	case given == 0:
 		data, err := io.ReadAll(cmd.InOrStdin())
 		if err != nil {
@@ -52,7 +56,7 @@ func (p *prompt) read(cmd *cobra.Command, args []string) error {
 		}
 		p.text = strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r")
 	}
-	return checkUTF8(p.text, say("what.prompt"))
+	return checkUTF8(p.text, say(what))
 }
 
 // checkUTF8 returns an error that says where a text is not UTF-8.

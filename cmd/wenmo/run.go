@@ -29,7 +29,7 @@ type run struct {
 
 func runCommand() *cobra.Command {
 	r := &run{}
-	cmd := describe(&cobra.Command{Use: "run -m MODEL [PROMPT]", Args: arguments(1, "PROMPT")}, "run")
+	cmd := describe(&cobra.Command{Use: "run -m MODEL [PROMPT]", Args: promptAlone}, "run")
 	r.prompt.register(cmd)
 	addFlag(cmd, "input", func(f *pflag.FlagSet) {
 		f.BoolVar(&r.raw, "raw", false, say("flag.raw"))
@@ -53,6 +53,23 @@ func runCommand() *cobra.Command {
 		return r.run(args)
 	}
 	return cmd
+}
+
+// promptAlone checks that there is one argument at most, and that none is the
+// value of a flag that is true without one: it would have to follow an =.
+func promptAlone(cmd *cobra.Command, args []string) (err error) {
+	cmd.Flags().Visit(func(f *pflag.Flag) {
+		for _, arg := range args {
+			apart := arg == "true" || arg == "false" || arg == "never" && f.Name == "early-stopping"
+			if _, ok := f.Value.(*paramFlag); ok && apart && f.NoOptDefVal != "" {
+				err = usagef("error.equals", "--"+f.Name+" "+arg, "--"+f.Name+"="+arg)
+			}
+		}
+	})
+	if err != nil {
+		return err
+	}
+	return arguments(1, "PROMPT")(cmd, args)
 }
 
 func (r *run) run(args []string) error {

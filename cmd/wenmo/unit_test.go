@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"wenmo"
 )
@@ -154,4 +156,44 @@ func TestListsAccumulate(t *testing.T) {
 			t.Errorf("%s: %+v, want %+v", key.Name, params, both)
 		}
 	}
+}
+
+// What is suggested for a new model is what it can do.
+func TestCreatedKey(t *testing.T) {
+	for _, shape := range wenmo.Shapes() {
+		want := "wenmo run -m dir"
+		if shape == "bert-base" {
+			want = "wenmo logits -m dir"
+		}
+		if text := say(createdKey(shape), "dir"); !strings.Contains(text, want) {
+			t.Errorf("%s: %q, want %s", shape, text, want)
+		}
+	}
+}
+
+// The note comes when loading takes long, and leaves no trace.
+func TestLoadNote(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out strings.Builder
+		n := &loadNote{w: &out, text: "载入 m"}
+		n.wait(patience)
+		time.Sleep(patience - 1)
+		n.end()
+		time.Sleep(2 * patience)
+		if out.String() != "" {
+			t.Errorf("%q after an end in time", out.String())
+		}
+		n.wait(patience)
+		time.Sleep(patience + 1)
+		n.end()
+		n.end()
+		if want := "\r载入 m\r      \r"; out.String() != want {
+			t.Errorf("%q, want %q", out.String(), want)
+		}
+	})
+	if n := newLoadNote(&strings.Builder{}, "x"); n != nil {
+		t.Error("a note where nobody looks")
+	}
+	(*loadNote)(nil).wait(0)
+	(*loadNote)(nil).end()
 }
