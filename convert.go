@@ -87,8 +87,8 @@ func (s *source) writeGGUF(ctx context.Context, dst string, opt ConvertOptions) 
 	return checkpoint.WriteGGUF(dst, pairs, watched(ctx, out, opt.Progress))
 }
 
-// tokenizerPairs returns the metadata of the tokenizer and the chat template;
-// none where the model has no tokenizer.
+// tokenizerPairs returns the metadata of the tokenizer, filled up to the model's
+// vocabulary, and of the chat template; none where the model has no tokenizer.
 func (s *source) tokenizerPairs() ([]checkpoint.KV, error) {
 	tok, config, err := s.tokenizer()
 	if noTokenizer(err) {
@@ -101,6 +101,7 @@ func (s *source) tokenizerPairs() ([]checkpoint.KV, error) {
 	if err != nil {
 		return nil, err
 	}
+	tokenizer.PadGGUF(meta, s.config.Int("vocab_size"))
 	keys := make([]string, 0, len(meta))
 	for k := range meta {
 		keys = append(keys, k)
