@@ -46,6 +46,7 @@ func TestParseErrors(t *testing.T) {
 		{"pre_tokenizer", `{"type":"CharDelimiterSplit","delimiter":"ab"}`, "not one character"},
 		{"pre_tokenizer", `{"type":"FixedLength","length":0}`, "not positive"},
 		{"pre_tokenizer", `{"type":"Metaspace","replacement":"▁","prepend_scheme":"perhaps"}`, "prepend_scheme"},
+		{"pre_tokenizer", `{"type":"Metaspace","replacement":"▁","add_prefix_space":false,"prepend_scheme":"always"}`, "does not go with"},
 		{"pre_tokenizer", `{"type":"Sequence","pretokenizers":{}}`, "pre_tokenizer.pretokenizers"},
 		{"pre_tokenizer", `17`, "pre_tokenizer"},
 		{"post_processor", `{"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"x","type_id":0}}],"pair":[],"special_tokens":{}}`, `"x" is not in special_tokens`},

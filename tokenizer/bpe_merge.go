@@ -52,7 +52,8 @@ func (m *bpe) symbolsOf(st *bpeState, s string, asBytes bool) {
 		}
 	}
 	for at := 0; at < len(s); {
-		size, name, id := 1, "", int32(-1)
+		size, name := 1, ""
+		var id int32
 		if asBytes {
 			id = m.letters[s[at]]
 		} else {

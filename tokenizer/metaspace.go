@@ -1,6 +1,7 @@
 package tokenizer
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 )
@@ -13,6 +14,29 @@ type metaspace struct {
 }
 
 func (metaspace) typeName() string { return "Metaspace" }
+
+// UnmarshalJSON reads files from before prepend_scheme, too.
+func (p *metaspace) UnmarshalJSON(b []byte) error {
+	v := struct {
+		Replacement    *string `json:"replacement"`
+		PrependScheme  *string `json:"prepend_scheme"`
+		Split          *bool   `json:"split"`
+		AddPrefixSpace *bool   `json:"add_prefix_space"`
+	}{&p.Replacement, nil, &p.Split, nil}
+	if err := json.Unmarshal(b, &v); err != nil {
+		return err
+	}
+	without := v.AddPrefixSpace != nil && !*v.AddPrefixSpace
+	switch {
+	case v.PrependScheme == nil && without:
+		p.PrependScheme = "never"
+	case v.PrependScheme != nil && without && *v.PrependScheme != "never":
+		return fmt.Errorf("add_prefix_space false does not go with prepend_scheme %q", *v.PrependScheme)
+	case v.PrependScheme != nil:
+		p.PrependScheme = *v.PrependScheme
+	}
+	return nil
+}
 
 func (p metaspace) check() error {
 	switch p.PrependScheme {

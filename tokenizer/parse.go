@@ -14,28 +14,9 @@ import (
 // parseSpec reads a tokenizer.json.
 func parseSpec(data []byte) (spec, error) {
 	var s spec
-	if !utf8.Valid(data) {
-		return s, errors.New("not UTF-8")
-	}
-	raw := map[string]string{}
-	// What is kept of the file is copied out of it: neither can data change
-	// the tokenizer later, nor does the file stay in memory.
-	r := &jsonReader{s: unsafe.String(unsafe.SliceData(data), len(data))}
-	err := r.object(func(key string) (err error) {
-		if key == "model" && r.peek() == '{' {
-			if s.Model, err = parseModel(r); err != nil {
-				err = joinPath("model", err)
-			}
-			return err
-		}
-		raw[key], err = r.raw()
-		return err
-	})
+	raw, err := readFields(data, &s.Model)
 	if err != nil {
 		return s, err
-	}
-	if r.peek() != 0 {
-		return s, r.errorf("more text after the end")
 	}
 	if v := raw["version"]; v != "" && v != `"1.0"` {
 		return s, fmt.Errorf("version %s is not supported (known: \"1.0\")", shorten(v))
@@ -61,6 +42,31 @@ func parseSpec(data []byte) (spec, error) {
 		}
 	}
 	return s, nil
+}
+
+// readFields reads the model, which may be large, and returns the texts of the
+// other fields. They are parts of data; what is kept must be copied from them,
+// so that data neither changes the tokenizer later nor stays in memory.
+func readFields(data []byte, m *model) (map[string]string, error) {
+	if !utf8.Valid(data) {
+		return nil, errors.New("not UTF-8")
+	}
+	raw := map[string]string{}
+	r := &jsonReader{s: unsafe.String(unsafe.SliceData(data), len(data))}
+	err := r.object(func(key string) (err error) {
+		if key == "model" && r.peek() == '{' {
+			if *m, err = parseModel(r); err != nil {
+				err = joinPath("model", err)
+			}
+			return err
+		}
+		raw[key], err = r.raw()
+		return err
+	})
+	if err == nil && r.peek() != 0 {
+		err = r.errorf("more text after the end")
+	}
+	return raw, err
 }
 
 func readTruncation(s *spec) func(raw string) error {

@@ -84,35 +84,18 @@ func (m *matcher) remember(base int) {
 func (m *matcher) follow(pc, pos int, inside bool) (end int, ok bool) {
 	for {
 		in := &m.re.prog[pc]
+		pc++
 		switch in.op {
 		case opMatch:
 			return pos, true
 		case opJump:
 			pc = in.x
-			continue
 		case opSplit:
-			switch m.memo.get(pos, in.memo) {
-			case failed:
-				return 0, false
-			case succeeded:
-				return pos, true
+			if v := m.memo.get(pos, in.memo); v != unknown {
+				return pos, v == succeeded
 			}
-			m.memo.set(pos, in.memo, failed)
-			if inside {
-				m.stack = append(m.stack, frame{pc: pc, pos: pos, mark: true})
-			}
-			m.stack = append(m.stack, frame{pc: in.y, pos: pos})
+			m.split(in, pc-1, pos, inside)
 			pc = in.x
-			continue
-		case opSet:
-			if pos >= len(m.s) {
-				return 0, false
-			}
-			r, size := decodeRune(m.s[pos:])
-			if !in.set.has(r) {
-				return 0, false
-			}
-			pos += size
 		case opAssert:
 			if !m.holds(in.assert, pos) {
 				return 0, false
@@ -122,23 +105,44 @@ func (m *matcher) follow(pc, pos int, inside bool) (end int, ok bool) {
 				return 0, false
 			}
 			pc = in.y
-			continue
-		case opAtomic:
-			end := m.atomic(in, pos)
-			if end < 0 {
+		default:
+			if pos = m.take(in, pos); pos < 0 {
 				return 0, false
 			}
-			pos, pc = end, in.y
-			continue
-		case opRun:
-			end := m.takeRun(in, pos)
-			if end < 0 {
-				return 0, false
+			if in.op == opAtomic {
+				pc = in.y
 			}
-			pos = end
 		}
-		pc++
 	}
+}
+
+// split notes that the split at pc is under way, and what is to be tried when
+// its first branch fails.
+func (m *matcher) split(in *inst, pc, pos int, inside bool) {
+	m.memo.set(pos, in.memo, failed)
+	if inside {
+		m.stack = append(m.stack, frame{pc: pc, pos: pos, mark: true})
+	}
+	m.stack = append(m.stack, frame{pc: in.y, pos: pos})
+}
+
+// take returns where the text that in takes from pos ends, -1 if it takes
+// none.
+func (m *matcher) take(in *inst, pos int) int {
+	switch in.op {
+	case opAtomic:
+		return m.atomic(in, pos)
+	case opRun:
+		return m.takeRun(in, pos)
+	}
+	if pos >= len(m.s) {
+		return -1
+	}
+	r, size := decodeRune(m.s[pos:])
+	if !in.set.has(r) {
+		return -1
+	}
+	return pos + size
 }
 
 func (m *matcher) look(in *inst, pos int) bool {

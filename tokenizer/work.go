@@ -1,6 +1,7 @@
 package tokenizer
 
 import (
+	"runtime"
 	"slices"
 	"sync"
 	"unicode/utf8"
@@ -66,9 +67,6 @@ type workPool struct {
 	idle []*work
 }
 
-// maxIdle is how many works are kept; each holds a few megabytes at most.
-const maxIdle = 32
-
 func (p *workPool) get() *work {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -87,7 +85,7 @@ func (p *workPool) put(w *work) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.idle) < maxIdle {
+	if len(p.idle) < runtime.GOMAXPROCS(0) { // each holds a few megabytes
 		p.idle = append(p.idle, w)
 	}
 }
@@ -132,15 +130,11 @@ func appendCuts(to []piece, base int, cuts []cut, behavior string) []piece {
 	push := func(c cut) { to = append(to, piece{base + c.start, base + c.end, -1}) }
 	before := false
 	switch behavior {
-	case "Removed":
+	case "Removed", "Isolated":
 		for _, c := range cuts {
-			if !c.match {
+			if !c.match || behavior == "Isolated" {
 				push(c)
 			}
-		}
-	case "Isolated":
-		for _, c := range cuts {
-			push(c)
 		}
 	case "Contiguous", "MergedWithPrevious":
 		for _, c := range cuts {
@@ -156,8 +150,7 @@ func appendCuts(to []piece, base int, cuts []cut, behavior string) []piece {
 			before = c.match
 		}
 	case "MergedWithNext":
-		for i := range cuts {
-			c := cuts[len(cuts)-1-i]
+		for _, c := range slices.Backward(cuts) {
 			if c.match && !before && len(to) > first {
 				to[len(to)-1].start = base + c.start
 			} else {
@@ -165,17 +158,9 @@ func appendCuts(to []piece, base int, cuts []cut, behavior string) []piece {
 			}
 			before = c.match
 		}
-		for i, j := first, len(to)-1; i < j; i, j = i+1, j-1 {
-			to[i], to[j] = to[j], to[i]
-		}
+		slices.Reverse(to[first:])
 	}
-	kept := to[:first]
-	for _, p := range to[first:] {
-		if p.start < p.end {
-			kept = append(kept, p)
-		}
-	}
-	return kept
+	return append(to[:first], slices.DeleteFunc(to[first:], func(p piece) bool { return p.start >= p.end })...)
 }
 
 // splitAll makes a piece of every match of scan, which has one everywhere.
