@@ -70,6 +70,8 @@ func TestParseErrors(t *testing.T) {
 		{"model", `{"type":"RNN","vocab":{}}`, `type "RNN" is not supported (known: BPE,`},
 		{"model", `{"type":"BPE","merges":[]}`, "vocab is missing"},
 		{"model", `{"type":"BPE","vocab":{"a":0}}`, "merges is missing"},
+		{"model", `{"type":"BPE","vocab":{"a":0},"vocab":{"a":0},"merges":[]}`, "vocab comes twice"},
+		{"model", `{"type":"BPE","vocab":{"a":0},"merges":[],"merges":[]}`, "merges comes twice"},
 		{"model", `{"type":"BPE","vocab":{"a":0,"b":0},"merges":[]}`, `id 0 belongs to the tokens "a" and "b"`},
 		{"model", `{"type":"BPE","vocab":{"a":0,"a":1},"merges":[]}`, `token "a" has the ids 0 and 1`},
 		{"model", `{"type":"BPE","vocab":{"a":-1},"merges":[]}`, "where an id is due"},

@@ -75,6 +75,9 @@ func parseModel(r *jsonReader) (model, error) {
 }
 
 func (p *modelParts) readVocab(r *jsonReader) (err error) {
+	if p.vocab != nil {
+		return r.errorf("vocab comes twice")
+	}
 	if r.peek() == '[' {
 		p.scored = true
 		p.vocab, p.scores, err = parseScored(r)
@@ -91,6 +94,9 @@ func (p *modelParts) readVocab(r *jsonReader) (err error) {
 // readMerges reads the merges, or leaves them for later if they come before
 // the vocabulary.
 func (p *modelParts) readMerges(r *jsonReader) (err error) {
+	if p.index != nil {
+		return r.errorf("merges comes twice")
+	}
 	p.hasMerges = true
 	if p.vocab == nil {
 		r.peek()
