@@ -198,7 +198,7 @@ func (s *source) writeDir(ctx context.Context, dst string, opt ConvertOptions) e
 	if err := checkpoint.WriteSafetensorsDir(dst, watched(ctx, out, opt.Progress), map[string]string{"format": "pt"}, maxShard); err != nil {
 		return err
 	}
-	return s.writeSides(dst)
+	return s.writeSides(dst, dtype)
 }
 
 // newDir makes a directory, or takes an empty one.
@@ -230,11 +230,17 @@ func plain(d checkpoint.DType) checkpoint.DType {
 
 // writeSides writes what stands beside the weights: config.json,
 // generation_config.json and the tokenizer's files.
-func (s *source) writeSides(dst string) error {
-	if s.dir != "" {
-		return copySides(s.dir, dst)
+func (s *source) writeSides(dst string, dtype checkpoint.DType) error {
+	config := maps.Clone(s.config.Raw())
+	if name := torchNames[dtype]; name != "" {
+		config["torch_dtype"] = name
 	}
-	config := s.config.Raw()
+	if s.dir != "" {
+		if err := copySides(s.dir, dst); err != nil || dtype == 0 {
+			return err
+		}
+		return writeJSON(filepath.Join(dst, "config.json"), config)
+	}
 	if err := writeJSON(filepath.Join(dst, "config.json"), config); err != nil {
 		return err
 	}
@@ -269,6 +275,9 @@ func tokenizerConfig(c tokenizer.Config) map[string]any {
 	}
 	return out
 }
+
+// torchNames are the values of torch_dtype.
+var torchNames = map[checkpoint.DType]string{checkpoint.F32: "float32", checkpoint.F16: "float16", checkpoint.BF16: "bfloat16"}
 
 // copySides copies the small files of a model's directory.
 func copySides(src, dst string) error {

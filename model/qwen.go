@@ -10,7 +10,8 @@ import (
 // qwen2 builds Qwen2ForCausalLM: Llama with biases on q, k and v. Reference:
 // transformers/models/qwen2/modeling_qwen2.py.
 func qwen2(m *Model, c *Config, l *Loader) {
-	llamaLike(m, c, l, llamaOptions{qkvBias: true, window: upperWindow(c)})
+	bias := c.BoolOr("attention_bias", true) // GGUF files tell of the biases that they have
+	llamaLike(m, c, l, llamaOptions{qkvBias: bias, window: upperWindow(c)})
 }
 
 // upperWindow reads the window of Qwen's layers from max_window_layers up.

@@ -1,0 +1,84 @@
+package wenmo
+
+import (
+	"encoding/json"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"wenmo/internal/testkit"
+)
+
+// cannotSay are the reasons why a fixture has no form as GGUF.
+var cannotSay = []string{"rope_type", "query_pre_attn_scalar", "mlp_only_layers", "layer_types", "hidden_act", "opt", "head_dim", "bias", "no_rope"}
+
+// TestFixtureThroughGGUF converts each decoder to GGUF and compares its logits
+// with those of the directory. What GGUF cannot express must be said.
+func TestFixtureThroughGGUF(t *testing.T) {
+	testkit.Folders(t, "config.json", func(t *testing.T, dir string) {
+		file := filepath.Join(t.TempDir(), "model.gguf")
+		if err := Convert(t.Context(), dir, file, ConvertOptions{DType: "f32"}); err != nil {
+			for _, reason := range cannotSay {
+				if strings.Contains(err.Error(), reason) {
+					t.Log(err)
+					return
+				}
+			}
+			t.Fatal(err)
+		}
+		want, got := firstLogits(t, dir, "f32"), firstLogits(t, file, "f32")
+		for i := range want {
+			for j := range want[i] {
+				if d := math.Abs(float64(got[i][j] - want[i][j])); !(d <= 2e-4) {
+					t.Fatalf("logits[%d,%d] = %v through GGUF, %v before", i, j, got[i][j], want[i][j])
+				}
+			}
+		}
+	}, "decoder_")
+}
+
+func firstLogits(t *testing.T, path, dtype string) (rows [][]float32) {
+	t.Helper()
+	m, err := Open(t.Context(), path, Options{DType: dtype, Threads: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	ids := make([]int32, 12)
+	for i := range ids {
+		ids[i] = int32((i*17 + 3) % m.Info().Vocab)
+	}
+	err = m.Logits(t.Context(), ids, nil, func(_ int, row []float32) error {
+		rows = append(rows, append([]float32(nil), row...))
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rows
+}
+
+// torch_dtype follows the weights.
+func TestConvertDType(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "tiny")
+	if err := Create(t.Context(), dir, CreateOptions{Shape: "tiny-llama"}); err != nil {
+		t.Fatal(err)
+	}
+	out := filepath.Join(t.TempDir(), "half")
+	if err := Convert(t.Context(), dir, out, ConvertOptions{DType: "bf16"}); err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(filepath.Join(out, "config.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var c map[string]any
+	if err := json.Unmarshal(data, &c); err != nil {
+		t.Fatal(err)
+	}
+	if c["torch_dtype"] != "bfloat16" {
+		t.Errorf("torch_dtype is %v", c["torch_dtype"])
+	}
+}
