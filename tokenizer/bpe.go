@@ -2,6 +2,7 @@ package tokenizer
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -32,7 +33,10 @@ type bpe struct {
 	asBytes   bool
 	pairRanks []int32 // the ranks of merges of two bytes, by the bytes; nil if one has no token
 	seams     *seams  // nil: parts of a piece depend on each other
-	raw       *vocabIndex
+	// chars holds the token that a character of three bytes becomes when it is
+	// merged alone, by its code point; -1: several, or none.
+	chars []int32
+	raw   *vocabIndex
 	longest   int // token of raw, in bytes
 }
 
@@ -127,6 +131,9 @@ func (m *bpe) ready(asBytes bool) {
 	if asBytes && whole || !asBytes && m.unknownsAreApart() {
 		m.seams = newSeams(m, asBytes)
 	}
+	if asBytes && whole {
+		m.findChars()
+	}
 	if asBytes && m.IgnoreMerges {
 		names := make(vocab, len(m.Vocab))
 		for id, t := range m.Vocab {
@@ -137,6 +144,26 @@ func (m *bpe) ready(asBytes bool) {
 		}
 		names.compact()
 		m.raw, _ = newVocabIndex(names, true)
+	}
+}
+
+func (m *bpe) findChars() {
+	m.chars = slices.Repeat([]int32{-1}, 1<<16)
+	var st bpeState
+	for id, t := range m.Vocab {
+		if utf8.RuneCountInString(t) != 3 {
+			continue
+		}
+		b, ok := bytesOf(t)
+		if !ok || utf8.RuneCount(b) != 1 {
+			continue
+		}
+		st.out = st.out[:0]
+		m.shortBytes(&st, string(b))
+		if len(st.out) == 1 {
+			r, _ := utf8.DecodeRune(b)
+			m.chars[r] = int32(id)
+		}
 	}
 }
 

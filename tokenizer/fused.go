@@ -107,13 +107,31 @@ func (f *fused) words(ids []int32, w *work, u *unicodeData, s string) []int32 {
 func (f *fused) parts(ids []int32, w *work, s string, at, end int) []int32 {
 	word := s[at:end]
 	start := 0
-	for i := 1; i < len(word); i++ {
-		if word[i] >= 0xc0 && f.model.seams.at(word, i) {
-			ids = f.part(ids, w, s, at+start, at+i, false)
-			start = i
+	for i := 1; i <= len(word); i++ {
+		if i < len(word) && (word[i] < 0xc0 || !f.model.seams.at(word, i)) {
+			continue
 		}
+		if id := f.char(word[start:i]); id >= 0 {
+			ids = append(ids, id)
+		} else {
+			ids = f.part(ids, w, s, at+start, at+i, false)
+		}
+		start = i
 	}
-	return f.part(ids, w, s, at+start, end, false)
+	return ids
+}
+
+// char returns the token of a part that is one character of three bytes, -1
+// for others.
+func (f *fused) char(part string) int32 {
+	if len(part) != 3 || part[0]&0xf0 != 0xe0 {
+		return -1
+	}
+	r, ok := rune3(part[0], part[1], part[2])
+	if !ok {
+		return -1
+	}
+	return f.model.chars[r]
 }
 
 // part appends the ids of the bytes of s from at to end, a whole word or part
