@@ -174,12 +174,17 @@ func (f *fused) merge(ids []int32, w *work, s string, whole bool) []int32 {
 const maxCachedWord = 15
 
 // wordCache keeps the ids of short words of few tokens. It forgets a word when
-// another one needs its place.
+// another one needs its place. The words that come most often are in hot, too,
+// which stays in the processor's own cache.
 type wordCache struct {
+	hot  [1 << hotBits]cachedWord
 	sets [1 << wordCacheBits][2]cachedWord // the one used last first
 }
 
-const wordCacheBits = 15
+const (
+	hotBits       = 12
+	wordCacheBits = 15
+)
 
 // cachedWord takes half a cache line.
 type cachedWord struct {
@@ -187,23 +192,28 @@ type cachedWord struct {
 	ids [4]int32  // unused ones are -1
 }
 
-func (c *wordCache) set(key [2]uint64) *[2]cachedWord {
+func hashWord(key [2]uint64) uint64 {
 	hash := key[0]*0x9e3779b97f4a7c15 ^ key[1]*0xd6e8feb86659fd93
-	hash ^= hash >> 32
-	return &c.sets[hash*0x9e3779b97f4a7c15>>(64-wordCacheBits)]
+	return (hash ^ hash>>32) * 0x9e3779b97f4a7c15
 }
 
 // find returns the word with the key, nil if it is not there.
 func (c *wordCache) find(key [2]uint64) *cachedWord {
-	set := c.set(key)
-	if set[0].key == key {
-		return &set[0]
+	hash := hashWord(key)
+	hot := &c.hot[hash>>(64-hotBits)]
+	if hot.key == key {
+		return hot
 	}
-	if set[1].key == key {
+	set := &c.sets[hash>>(64-wordCacheBits)]
+	switch key {
+	case set[0].key:
+	case set[1].key:
 		set[0], set[1] = set[1], set[0]
-		return &set[0]
+	default:
+		return nil
 	}
-	return nil
+	*hot = set[0]
+	return hot
 }
 
 // learn keeps the ids of the word with the key, if there is room for them.
@@ -211,7 +221,7 @@ func (c *wordCache) learn(key [2]uint64, ids []int32) {
 	if len(ids) > len(cachedWord{}.ids) {
 		return
 	}
-	set := c.set(key)
+	set := &c.sets[hashWord(key)>>(64-wordCacheBits)]
 	set[1] = set[0]
 	set[0].key = key
 	for i := copy(set[0].ids[:], ids); i < len(set[0].ids); i++ {
