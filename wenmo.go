@@ -111,10 +111,16 @@ func OpenBytes(ctx context.Context, data []byte, opt Options) (*Model, error) {
 	})
 }
 
+// maxThreads is more than any machine has cores for.
+const maxThreads = 1024
+
 // open opens the model whose parts find returns.
 func open(opt Options, find func() (*source, error)) (*Model, error) {
 	if err := kernel.Err(); err != nil {
 		return nil, err
+	}
+	if opt.Threads > maxThreads {
+		return nil, fmt.Errorf("%d threads, want at most %d", opt.Threads, maxThreads)
 	}
 	dtype, err := model.ParseDType(orDefault(opt.DType, "auto"))
 	if err != nil {

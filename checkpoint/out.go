@@ -93,6 +93,9 @@ const chunkElements = 1 << 20
 // processors, and written in order.
 func (t Tensor) writeRows(w io.Writer, d DType) error {
 	rows, k := t.Rows()
+	if err := t.CheckFinite(); err != nil {
+		return err
+	}
 	if d == t.DType && t.plain() {
 		return t.Guard(func() error {
 			_, err := w.Write(t.bytes())
@@ -132,12 +135,10 @@ func (t Tensor) convertRows(buf []byte, d DType, from, to int) error {
 			continue
 		}
 		t.decode(row, r)
-		for i, x := range row {
-			if x-x != 0 {
-				return fmt.Errorf("element %v is %v", t.position(r, i), x)
-			}
-		}
 		dtypes[d].encode(out, row)
+		if !d.finite(out) {
+			return fmt.Errorf("%s: tensor %q: a value of row %d is too large for %v", t.File, t.Name, r, d)
+		}
 	}
 	return nil
 }

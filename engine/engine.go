@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"sync"
 
@@ -136,7 +137,7 @@ func newIdle(m *model.Model, pool *kernel.Pool, lock sync.Locker, opt Options) *
 		w: NewScratch(m.Vocab), pool: lock, ended: make(chan struct{}),
 	}
 	e.cache = newPrefixCache(e.kv)
-	e.batch.Out = make([]int32, 0, opt.MaxSequences) // nil would ask for all rows
+	e.batch.Out = make([]int32, 0, min(opt.MaxSequences, 1024)) // nil would ask for all rows
 	e.wake = sync.NewCond(&e.mu)
 	return e
 }
@@ -262,6 +263,7 @@ func (e *Engine) resume(j *sampleJob) {
 // loop runs steps while there is work, and sleeps otherwise.
 func (e *Engine) loop() {
 	defer close(e.ended)
+	debug.SetPanicOnFault(true) // see recoverMemory
 	for e.admit() {
 		e.step()
 		runtime.Gosched() // let readers take their tokens

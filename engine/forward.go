@@ -5,6 +5,7 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"sync"
 
 	"wenmo/model"
@@ -85,6 +86,7 @@ func (e *Evaluator) run(ids, typeIDs []int32, trace *nn.Trace, f func(from int, 
 	shape.BF16 = e.BF16
 	kv := tensor.NewKV(shape, pagesFor(len(ids)))
 	defer kv.Close()
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer recoverMemory(&err)
 	e.pages = e.pages[:0]
 	for range pagesFor(len(ids)) {
@@ -142,14 +144,19 @@ func positions(from, n int) []int32 {
 	return p
 }
 
-// recoverMemory turns the panic of an operation that found no memory into an
-// error.
+// recoverMemory turns the panic of an operation that found no memory, or that
+// read a mapped file which was cut short meanwhile, into an error.
 func recoverMemory(err *error) {
-	if r := recover(); r != nil {
-		e, ok := r.(error)
-		if !ok || !errors.Is(e, tensor.ErrMemory) {
+	switch r := recover().(type) { // a fault knows its address
+	case nil:
+	case interface{ Addr() uintptr }:
+		*err = fmt.Errorf("reading the model failed: its file was cut short or cannot be read any more")
+	case error:
+		if !errors.Is(r, tensor.ErrMemory) {
 			panic(r)
 		}
-		*err = e
+		*err = r
+	default:
+		panic(r)
 	}
 }

@@ -265,10 +265,12 @@ func validIDs(ids []int32) bool {
 
 // checkModes checks what goes together.
 func (p *Params) checkModes() error {
-	if p.NumBeams < 1 || p.NumReturnSequences < 1 {
-		return firstError(
-			rangeError(p.NumBeams >= 1, "num_beams", p.NumBeams, "1 (no beam search) or more"),
-			rangeError(p.NumReturnSequences >= 1, "num_return_sequences", p.NumReturnSequences, "1 or more"))
+	const most = 4096
+	err := firstError(
+		rangeError(p.NumBeams >= 1 && p.NumBeams <= most, "num_beams", p.NumBeams, "1 (no beam search) to 4096"),
+		rangeError(p.NumReturnSequences >= 1 && p.NumReturnSequences <= most, "num_return_sequences", p.NumReturnSequences, "1 to 4096"))
+	if err != nil {
+		return err
 	}
 	if p.NumBeams == 1 {
 		if p.NumReturnSequences > 1 && !p.Sampling() {

@@ -88,7 +88,7 @@ func bertForMaskedLM(m *Model, c *Config, l *Loader) {
 	m.MaskedLM = true
 	const head = "cls.predictions."
 	transform := l.Linear([]string{head + "transform.dense"}, []int{m.Hidden}, m.Hidden, true)
-	ln := layerNorms{l: l, eps: c.FloatOr("layer_norm_eps", 1e-12), hidden: m.Hidden}
+	ln := layerNorms{l: l, eps: c.epsilon("layer_norm_eps", 1e-12), hidden: m.Hidden}
 	b.transform, b.transformNorm = &transform, ln.norm(head+"transform.LayerNorm")
 	weight := head + "decoder.weight"
 	if !l.Has(weight) || c.BoolOr("tie_word_embeddings", true) {
@@ -115,7 +115,7 @@ func buildBert(m *Model, c *Config, l *Loader, p string) *bert {
 	b := &bert{act: c.Activation("hidden_act", "gelu")}
 	m.body = b
 	dim := headDim(m, c, "num_attention_heads")
-	ln := layerNorms{l: l, eps: c.FloatOr("layer_norm_eps", 1e-12), hidden: m.Hidden}
+	ln := layerNorms{l: l, eps: c.epsilon("layer_norm_eps", 1e-12), hidden: m.Hidden}
 	types := c.IntOr("type_vocab_size", 2)
 	if c.Err() != nil {
 		return b

@@ -17,7 +17,7 @@ func bloom(m *Model, c *Config, l *Loader) {
 	m.Context, m.MaxLength = c.IntOr("seq_length", 2048), unlimited
 	c.Only("apply_residual_connection_post_layernorm", false)
 	dim := headDim(m, c, "n_head")
-	ln := layerNorms{l: l, eps: c.FloatOr("layer_norm_epsilon", 1e-5), hidden: m.Hidden}
+	ln := layerNorms{l: l, eps: c.epsilon("layer_norm_epsilon", 1e-5), hidden: m.Hidden}
 	d := &decoder{}
 	m.body = d
 	if c.Err() != nil {

@@ -148,6 +148,15 @@ func (c *Config) FloatOr(key string, def float64) float64 {
 	return f
 }
 
+// epsilon returns the small number that a norm adds to a variance.
+func (c *Config) epsilon(key string, def float64) float64 {
+	e := c.FloatOr(key, def)
+	if e < 0 || e > 1 {
+		c.fail(key, "is %v, want a number from 0 to 1", e)
+	}
+	return e
+}
+
 // number accepts what JSON and GGUF have for numbers.
 func number(v any) (float64, bool) {
 	switch x := v.(type) {

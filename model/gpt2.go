@@ -21,7 +21,7 @@ func gpt2(m *Model, c *Config, l *Loader) {
 	scaleByDim := c.BoolOr("scale_attn_weights", true)
 	scaleByLayer := c.BoolOr("scale_attn_by_inverse_layer_idx", false)
 	dim := headDim(m, c, "n_head")
-	ln := layerNorms{l: l, eps: c.FloatOr("layer_norm_epsilon", 1e-5), hidden: m.Hidden}
+	ln := layerNorms{l: l, eps: c.epsilon("layer_norm_epsilon", 1e-5), hidden: m.Hidden}
 	d := &decoder{}
 	m.body = d
 	if c.Err() != nil {

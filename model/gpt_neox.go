@@ -22,9 +22,13 @@ func gptNeoX(m *Model, c *Config, l *Loader) {
 	dim := headDim(m, c, "num_attention_heads")
 	partial := c.FloatOr("rotary_pct", 0.25)
 	partial = c.FloatOr("partial_rotary_factor", partial)
+	if partial <= 0 || partial > 1 {
+		c.fail("rotary_pct", "is %v, want more than 0, up to 1", partial)
+		return
+	}
 	theta := c.FloatOr("rope_theta", c.FloatOr("rotary_emb_base", 10000))
 	rope := scaledRope(m, c, c.Object("rope_scaling"), int(float64(dim)*partial), theta)
-	ln := layerNorms{l: l, eps: c.FloatOr("layer_norm_eps", 1e-5), hidden: m.Hidden}
+	ln := layerNorms{l: l, eps: c.epsilon("layer_norm_eps", 1e-5), hidden: m.Hidden}
 	d := &decoder{}
 	m.body = d
 	if c.Err() != nil {

@@ -91,7 +91,7 @@ func readSizes(m *Model, c *Config) sizes {
 		c.fail("hidden_size", "is %d, want a multiple of num_attention_heads %d", m.Hidden, m.Heads)
 	}
 	s.dim = c.IntOr("head_dim", max(1, m.Hidden/m.Heads))
-	s.eps = float32(c.FloatOr("rms_norm_eps", 1e-6))
+	s.eps = float32(c.epsilon("rms_norm_eps", 1e-6))
 	s.scale = float32(1 / math.Sqrt(float64(s.dim)))
 	m.KV = tensor.KVShape{Layers: m.Layers, Heads: s.kvHeads, Dim: s.dim, VDim: s.dim}
 	return s

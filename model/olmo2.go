@@ -11,7 +11,7 @@ import (
 // transformers/models/olmo2/modeling_olmo2.py.
 func olmo2(m *Model, c *Config, l *Loader) {
 	s := readSizes(m, c)
-	s.eps = float32(c.FloatOr("rms_norm_eps", 1e-5))
+	s.eps = float32(c.epsilon("rms_norm_eps", 1e-5))
 	inner := c.Int("intermediate_size")
 	act := c.Activation("hidden_act", "silu")
 	bias := c.BoolOr("attention_bias", false)

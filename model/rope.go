@@ -13,6 +13,10 @@ import (
 func ropeOf(m *Model, c *Config, dim int, theta float64) *nn.Rope {
 	theta = c.FloatOr("rope_theta", theta)
 	if f := c.FloatOr("partial_rotary_factor", 1); f != 1 {
+		if f <= 0 || f > 1 {
+			c.fail("partial_rotary_factor", "is %v, want more than 0, up to 1", f)
+			return nil
+		}
 		dim = int(float64(dim) * f)
 	}
 	return scaledRope(m, c, c.Object("rope_scaling"), dim, theta)
