@@ -31,6 +31,19 @@ func (a *arguments) take(name string) Value {
 	return v
 }
 
+// textSize is the length of all strings among the arguments: what a builtin
+// may read.
+func (a arguments) textSize() int {
+	n := 0
+	for _, vals := range [][]Value{a.pos, a.vals} {
+		for _, v := range vals {
+			s, _ := asString(v)
+			n += len(s)
+		}
+	}
+	return n
+}
+
 func addKeyword(names []string, name string) ([]string, error) {
 	if slices.Contains(names, name) {
 		return nil, typeErrorf("got multiple values for keyword argument '%s'", name)
@@ -160,7 +173,7 @@ type call struct {
 }
 
 func (ip *interp) invoke(b *builtin, args arguments) (Value, error) {
-	if err := ip.step(); err != nil {
+	if err := ip.work(args.textSize()); err != nil {
 		return nil, err
 	}
 	if b.raw != nil {

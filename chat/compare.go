@@ -17,7 +17,7 @@ func (ip *interp) equal(a, b Value) (bool, error) {
 		return b == nil, nil
 	case string, markup:
 		s, ok := asString(b)
-		return ok && text(x) == s, nil
+		return ok && text(x) == s, ip.work(min(len(text(x)), len(s)))
 	case bool, int64, float64, *big.Int:
 		n, _ := number(a)
 		m, ok := number(b)
@@ -114,7 +114,7 @@ func (ip *interp) compare(op string, a, b Value) (bool, error) {
 	}
 	if s, ok := asString(a); ok {
 		if t, ok := asString(b); ok {
-			return ordered(op, strings.Compare(s, t)), nil
+			return ordered(op, strings.Compare(s, t)), ip.work(min(len(s), len(t)))
 		}
 	}
 	x, okx := sequence(a)

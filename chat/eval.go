@@ -245,7 +245,11 @@ func (ip *interp) operate(op string, l, r Value) (Value, error) {
 	x, okx := number(l)
 	y, oky := number(r)
 	if okx && oky {
-		return arith(op, x, y)
+		v, err := arith(op, x, y)
+		if n := bigWords(x) + bigWords(y) + bigWords(v); n > 0 && err == nil {
+			err = ip.work(n * n / 16)
+		}
+		return v, err
 	}
 	for _, v := range []Value{l, r} {
 		if u, ok := v.(*undefined); ok {

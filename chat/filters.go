@@ -167,6 +167,10 @@ func filterInt(c *call) (Value, error) {
 	case *undefined:
 		return nil, v.fail()
 	case string, markup:
+		n := min(len(text(v)), maxIntBits)
+		if err := c.ip.work(n * n / 1024); err != nil { // digits are converted in quadratic time
+			return nil, err
+		}
 		base := int64(10)
 		valid := true
 		if c.has(2) {
@@ -336,9 +340,6 @@ func filterLength(c *call) (Value, error) {
 	n, ok := length(c.args[0])
 	if !ok {
 		return nil, typeErrorf("object of type '%s' has no len()", typeName(c.args[0]))
-	}
-	if s, ok := asString(c.args[0]); ok {
-		return int64(n), c.ip.work(len(s))
 	}
 	return int64(n), nil
 }

@@ -43,6 +43,14 @@ func toFloat(v Value) (float64, error) {
 	return 0, typeErrorf("must be real number, not %s", typeName(v))
 }
 
+// bigWords is the size of a big integer in words of 64 bits, 0 for other values.
+func bigWords(v Value) int {
+	if n, ok := v.(*big.Int); ok {
+		return n.BitLen()/64 + 1
+	}
+	return 0
+}
+
 // arith applies a binary operator to two numbers with Python's rules.
 func arith(op string, a, b Value) (Value, error) {
 	if op == "/" {
@@ -364,7 +372,7 @@ func parseInt(s string, base int) (Value, bool) {
 		}
 	}
 	digits, ok := asciiDigits(s, prefixed)
-	if !ok || len(digits) > 4300 && base == 10 || len(digits) > maxIntBits {
+	if !ok || !convertible(digits, base) {
 		return nil, false
 	}
 	n, ok := new(big.Int).SetString(digits, base)
@@ -376,6 +384,15 @@ func parseInt(s string, base int) (Value, bool) {
 	}
 	v, err := normInt(n)
 	return v, err == nil
+}
+
+// convertible reports whether the digits are few enough: Python takes 4300 of
+// them where the base is no power of two, and what has maxIntBits otherwise.
+func convertible(digits string, base int) bool {
+	if base&(base-1) != 0 {
+		return len(digits) <= 4300
+	}
+	return len(digits) <= maxIntBits/bits.TrailingZeros(uint(base))+1
 }
 
 func stripUnderscoresAndZeros(s string) string {
