@@ -116,6 +116,9 @@ func filterFloat(c *call) (Value, error) {
 	case *undefined:
 		return nil, v.fail()
 	case string, markup:
+		if err := c.ip.work(16 * len(text(v))); err != nil { // a digit costs more than other text
+			return nil, err
+		}
 		if f, ok := parseFloat(text(v)); ok {
 			return f, nil
 		}
