@@ -44,20 +44,21 @@ type block struct {
 }
 
 // tiles calls do for every tile of m rows by the panels [p0, p1), of n outputs
-// over k steps. Runs of k are outermost and ascend, so that each chain goes on
-// where it was left; acc says whether it begins at what dst holds. The small
-// products of attention are one tile.
+// over k steps. Runs of k ascend, so that each chain goes on where it was left,
+// and follow each other for one group of panels, while its outputs are still
+// in a cache. acc says whether chains begin at what dst holds. The small products
+// of attention are one tile.
 func (plan *tilePlan) tiles(m, k, n, p0, p1 int, acc bool, do func(b block)) {
 	if p0 < p1 && m <= plan.rows && k <= plan.run && p1-p0 <= plan.panels && p1*panelWidth <= n {
 		do(block{run: k, p: p0, panels: p1 - p0, rows: m, width: panelWidth, acc: acc})
 		return
 	}
 	run, group := plan.blocking(m, k)
-	for k0 := 0; k0 == 0 || k0 < k; k0 += run {
-		b := block{k: k0, run: min(run, k-k0), acc: acc || k0 > 0}
-		for g := p0; g < p1; g += group {
-			end := min(g+group, p1)
-			full := min(end, n/panelWidth)
+	for g := p0; g < p1; g += group {
+		end := min(g+group, p1)
+		full := min(end, n/panelWidth)
+		for k0 := 0; k0 == 0 || k0 < k; k0 += run {
+			b := block{k: k0, run: min(run, k-k0), acc: acc || k0 > 0}
 			for b.row = 0; b.row < m; b.row += b.rows {
 				b.rows = plan.height(m - b.row)
 				if b.p, b.panels, b.width = g, full-g, panelWidth; b.panels > 0 {
