@@ -26,6 +26,42 @@ func tinyFile(fields map[string]string) string {
 	return "{" + strings.Join(parts, ",") + "}"
 }
 
+// steps is a Sequence of n times the same step.
+func steps(field, step string, n int) string {
+	return fmt.Sprintf(`{"type":"Sequence",%q:[%s]}`, field, strings.TrimSuffix(strings.Repeat(step+",", n), ","))
+}
+
+// template is a TemplateProcessing of n special tokens with that id.
+func template(n int, id string) string {
+	pieces := strings.Repeat(`{"SpecialToken":{"id":"a","type_id":0}},`, n)
+	return `{"type":"TemplateProcessing","single":[` + strings.TrimSuffix(pieces, ",") +
+		`],"pair":[],"special_tokens":{"a":{"id":"a","ids":[` + id + `],"tokens":["a"]}}}`
+}
+
+// Steps that make a text longer as real tokenizers do are taken.
+func TestHarmlessGrowth(t *testing.T) {
+	var emoji []string
+	for i := range 60 {
+		emoji = append(emoji, fmt.Sprintf(`{"type":"Replace","pattern":{"String":"%c"},"content":":smiling_face:"}`, 0x1f600+i))
+	}
+	spaces := `{"type":"Replace","pattern":{"Regex":"\\s+"},"content":" "}`
+	llama := `{"type":"Prepend","prepend":"▁"},{"type":"Replace","pattern":{"String":" "},"content":"▁"}`
+	for name, fields := range map[string]map[string]string{
+		"emoji":     {"normalizer": steps("normalizers", strings.Join(emoji, ","), 1)},
+		"spaces":    {"normalizer": steps("normalizers", spaces, 60)},
+		"llama":     {"normalizer": steps("normalizers", llama, 1)},
+		"nfkd":      {"normalizer": steps("normalizers", llama+`,{"type":"NFKD"},{"type":"Lowercase"},{"type":"StripAccents"}`, 1)},
+		"templates": {"post_processor": template(1000, "4")},
+	} {
+		tok, err := Parse([]byte(tinyFile(fields)), name)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		tok.Encode("a 😀 b", true)
+	}
+}
+
 func TestParseErrors(t *testing.T) {
 	deep := strings.Repeat(`{"type":"Sequence","normalizers":[`, 5000) + `{"type":"NFC"}` + strings.Repeat("]}", 5000)
 	for _, c := range []struct{ field, value, want string }{
@@ -53,6 +89,18 @@ func TestParseErrors(t *testing.T) {
 		{"post_processor", `{"type":"TemplateProcessing","single":[{"Sequence":{"id":"C","type_id":0}}],"pair":[],"special_tokens":{}}`, "not A or B"},
 		{"post_processor", `{"type":"TemplateProcessing","single":[{"Sequence":{"id":"B","type_id":0}}],"pair":[],"special_tokens":{}}`, "uses the sequence B"},
 		{"post_processor", `{"type":"TemplateProcessing","single":[{}],"pair":[],"special_tokens":{}}`, "neither Sequence nor SpecialToken"},
+		{"normalizer", steps("normalizers", `{"type":"Replace","pattern":{"String":"a"},"content":"aa"}`, 60), "normalizer: step 10: Replace: the steps up to this one may make a text 2048 times longer"},
+		{"normalizer", steps("normalizers", `{"type":"Replace","pattern":{"Regex":"a?"},"content":"一"}`, 60), "normalizer: step 5: Replace"},
+		{"normalizer", steps("normalizers", `{"type":"Prepend","prepend":"aaa"}`, 60), "normalizer: step 5: Prepend"},
+		{"normalizer", steps("normalizers", `{"type":"Replace","pattern":{"String":"α"},"content":"ᾷ"},{"type":"NFD"}`, 60), "times longer"},
+		{"normalizer", steps("normalizers", `{"type":"ByteLevel"}`, 60), "normalizer: step 10: ByteLevel"},
+		{"pre_tokenizer", steps("pretokenizers", `{"type":"ByteLevel"}`, 60), "pre_tokenizer: step 5: ByteLevel"},
+		{"decoder", steps("decoders", `{"type":"Replace","pattern":{"String":"a"},"content":"aa"}`, 60), "decoder: step 10: Replace"},
+		{"post_processor", template(1, "99999999"), `post_processor: TemplateProcessing: special token "a" has the id 99999999, and the vocabulary 5 ids`},
+		{"post_processor", template(1, "5"), "has the id 5"},
+		{"post_processor", template(1, "-1"), "has the id -1"},
+		{"post_processor", `{"type":"Sequence","processors":[` + template(1, "5") + `]}`, "post_processor: step 0: TemplateProcessing"},
+		{"post_processor", template(100_000, "1"), "TemplateProcessing: single has 100000 pieces (at most 1000)"},
 		{"decoder", `{"type":"Strip","content":"","start":1,"stop":0}`, "not one character"},
 		{"decoder", `{"type":"Unknown"}`, `decoder: type "Unknown"`},
 		{"truncation", `{"max_length":-1,"strategy":"LongestFirst","stride":0}`, "negative"},

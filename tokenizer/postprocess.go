@@ -85,7 +85,19 @@ func (p *templatePiece) UnmarshalJSON(b []byte) error {
 
 func (*templateProcessing) typeName() string { return "TemplateProcessing" }
 
+// maxTemplate bounds the sequences and special tokens of a template.
+const maxTemplate = 1000
+
 func (t *templateProcessing) check() error {
+	for name, list := range map[string][]templatePiece{"single": t.Single, "pair": t.Pair} {
+		n := 0
+		for _, p := range list {
+			n += max(1, len(t.Special[p.SpecialToken].IDs))
+		}
+		if n > maxTemplate {
+			return fmt.Errorf("%s has %d pieces (at most %d)", name, n, maxTemplate)
+		}
+	}
 	for _, p := range append(t.Single[:len(t.Single):len(t.Single)], t.Pair...) {
 		switch special, ok := t.Special[p.SpecialToken]; {
 		case p.Sequence == "A" || p.Sequence == "B":
@@ -100,6 +112,29 @@ func (t *templateProcessing) check() error {
 	for _, p := range t.Single {
 		if p.Sequence == "B" {
 			return errors.New("the template for one sequence uses the sequence B")
+		}
+	}
+	return nil
+}
+
+// checkTemplateIDs refuses templates whose special tokens have ids that all
+// does not have.
+func checkTemplateIDs(part any, all vocab) error {
+	for i, sub := range subParts(part) {
+		if err := checkTemplateIDs(sub, all); err != nil {
+			return fmt.Errorf("step %d: %w", i, err)
+		}
+	}
+	t, ok := part.(*templateProcessing)
+	if !ok {
+		return nil
+	}
+	for _, p := range append(t.Single[:len(t.Single):len(t.Single)], t.Pair...) {
+		for _, id := range t.Special[p.SpecialToken].IDs {
+			if id < 0 || int(id) >= len(all) {
+				return fmt.Errorf("TemplateProcessing: special token %q has the id %d, and the vocabulary %d ids",
+					p.SpecialToken, id, len(all))
+			}
 		}
 	}
 	return nil

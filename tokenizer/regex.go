@@ -15,6 +15,8 @@ type regex struct {
 	memos int      // number of instructions with a place in the memory
 	runs  int      // number of possessive runs
 	first *runeSet // characters that a match can begin with; nil: any, or none
+
+	shortest int // characters of the shortest match, or less
 }
 
 type opcode uint8
@@ -58,6 +60,7 @@ func compileRegex(src string) (*regex, error) {
 	}
 	c.emit(inst{op: opMatch})
 	c.re.first = firstSet(n)
+	c.re.shortest, _ = lengths(n)
 	return c.re, nil
 }
 

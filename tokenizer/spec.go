@@ -37,6 +37,9 @@ func (s *spec) check() error {
 		if err := checkPart(part); err != nil {
 			return fmt.Errorf("%s: %w", field, err)
 		}
+		if err := checkGrowth(part); err != nil {
+			return fmt.Errorf("%s: %w", field, err)
+		}
 	}
 	return nil
 }

@@ -76,6 +76,9 @@ func (t *Tokenizer) compile() (err error) {
 	if t.all, err = t.added.merge(t.index); err != nil {
 		return fmt.Errorf("added_tokens: %w", err)
 	}
+	if err = checkTemplateIDs(s.PostProcessor, t.all); err != nil {
+		return fmt.Errorf("post_processor: %w", err)
+	}
 	for _, tok := range t.all {
 		if tok != "" {
 			t.size++
