@@ -34,11 +34,13 @@ type bertLayer struct {
 func (b *bert) Forward(g *tensor.Graph, batch *nn.Batch) *tensor.Tensor {
 	x := g.Add(g.Embed(b.words, batch.IDs, 0), g.Embed(b.types, typeIDs(batch), 0))
 	x = b.embedNorm.Forward(g, g.Add(x, g.Embed(b.positions, batch.Positions, 0)))
+	keep := g.New(x.Rows, x.Cols)
 	for i := range b.layers {
 		l := &b.layers[i]
 		batch.Hidden(x)
+		mark := g.Mark()
 		x = l.norm.Forward(g, g.Add(l.attention.Forward(g, x, batch), x))
-		x = l.mlpNorm.Forward(g, g.Add(l.mlp.Forward(g, x), x))
+		x = g.Reuse(mark, l.mlpNorm.Forward(g, g.Add(l.mlp.Forward(g, x), x)), keep)
 	}
 	batch.Hidden(x)
 	return batch.Select(g, x)

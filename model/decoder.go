@@ -28,9 +28,11 @@ func (d *decoder) Forward(g *tensor.Graph, b *nn.Batch) *tensor.Tensor {
 		x = g.Add(x, g.Embed(d.positions, b.Positions, d.positionOffset))
 	}
 	x = d.embedNorm.Forward(g, x)
+	keep := g.New(x.Rows, x.Cols)
 	for i := range d.blocks {
 		b.Hidden(x)
-		x = d.blocks[i].Forward(g, x, b)
+		mark := g.Mark()
+		x = g.Reuse(mark, d.blocks[i].Forward(g, x, b), keep)
 	}
 	if b.Trace == nil {
 		x = b.Select(g, x) // norms are per row

@@ -7,12 +7,13 @@ import (
 	"wenmo/internal/mmap"
 )
 
-// arena hands out memory that is all taken back at once. It grows by chunks;
-// reset replaces several chunks by one of their size, so that a repeated pass
-// finds everything in one run and allocates nothing.
+// arena hands out memory that is taken back all at once, or back to a mark. It
+// grows by chunks; reset replaces several chunks by one of their size, so that a
+// repeated pass finds everything in one run and allocates nothing.
 type arena struct {
 	chunks [][]byte
-	used   int // of the last chunk
+	at     int // the chunk in use
+	used   int // of that chunk
 }
 
 const (
@@ -22,15 +23,18 @@ const (
 
 func (a *arena) alloc(n int) []byte {
 	n = (n + arenaAlign - 1) &^ (arenaAlign - 1)
-	if len(a.chunks) == 0 || a.used+n > len(a.chunks[len(a.chunks)-1]) {
+	for a.at < len(a.chunks) && a.used+n > len(a.chunks[a.at]) {
+		a.at, a.used = a.at+1, 0
+	}
+	if a.at == len(a.chunks) {
 		a.grow(n)
 	}
-	c := a.chunks[len(a.chunks)-1]
-	b := c[a.used : a.used+n : a.used+n]
+	b := a.chunks[a.at][a.used : a.used+n : a.used+n]
 	a.used += n
 	return b
 }
 
+// grow adds a chunk at the end, where at stands.
 func (a *arena) grow(n int) {
 	size := arenaMin
 	if k := len(a.chunks); k > 0 {
@@ -40,7 +44,6 @@ func (a *arena) grow(n int) {
 		size *= 2
 	}
 	a.chunks = append(a.chunks, anonymous(size))
-	a.used = 0
 }
 
 func (a *arena) reset() {
@@ -52,7 +55,7 @@ func (a *arena) reset() {
 		a.close()
 		a.chunks = append(a.chunks, anonymous(total))
 	}
-	a.used = 0
+	a.at, a.used = 0, 0
 }
 
 func (a *arena) close() {
@@ -61,7 +64,7 @@ func (a *arena) close() {
 			panic(fmt.Sprintf("tensor: %v", err))
 		}
 	}
-	a.chunks, a.used = a.chunks[:0], 0
+	a.chunks, a.at, a.used = a.chunks[:0], 0, 0
 }
 
 // anonymous panics with ErrMemory when the system has no more to give: a pass

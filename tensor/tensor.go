@@ -83,6 +83,26 @@ func (g *Graph) Reset() {
 	g.kept.reset()
 }
 
+// Mark is a place in a pass: see Reuse.
+type Mark struct{ chunk, bytes, heads int }
+
+// Mark returns the place where the pass is.
+func (g *Graph) Mark() Mark { return Mark{g.mem.at, g.mem.used, g.used} }
+
+// Reuse copies x into keep, which is older than the mark, takes back the memory
+// of everything made since the mark, and returns keep: a pass needs memory for
+// one layer, not for all. With a tape, which needs all, it returns x.
+func (g *Graph) Reuse(m Mark, x, keep *Tensor) *Tensor {
+	if g.tape != nil {
+		return x
+	}
+	for i := range x.Rows {
+		copy(keep.Row(i), x.Row(i))
+	}
+	g.mem.at, g.mem.used, g.used = m.chunk, m.bytes, m.heads
+	return keep
+}
+
 // Close returns the graph's memory to the system. Its tensors must no longer
 // be used.
 func (g *Graph) Close() { g.mem.close() }
