@@ -20,6 +20,7 @@ type packer struct {
 	memory  []byte           // of the panels; nil where they lie in the file
 	conv    []float32        // a Conv1D weight, widened, [in, out]
 	scratch []packScratch    // of the workers
+	panel   int              // where the part under way begins
 
 	mu    sync.Mutex
 	first error
@@ -44,11 +45,16 @@ func (p *packer) run(pool *kernel.Pool) error {
 	}
 	p.scratch = make([]packScratch, pool.Threads())
 	err := p.t.Guard(func() error {
-		pool.Run(p, (p.w.Out+15)/16)
+		// Some panels at a time, so that little of the file is in memory at once.
+		panels := (p.w.Out + 15) / 16
+		part := max(1, mappedAtOnce/(16*p.t.DType.RowBytes(p.w.In)))
+		for p.panel = 0; p.panel < panels; p.panel += part {
+			pool.Run(p, min(part, panels-p.panel))
+			p.t.Release()
+		}
 		return nil
 	})
 	p.scratch, p.conv = nil, nil
-	p.t.Release()
 	if err == nil {
 		err = p.first
 	}
@@ -75,7 +81,11 @@ func (p *packer) prepare() error {
 	return nil
 }
 
-func (p *packer) Do(worker, panel int) {
+// mappedAtOnce bounds the bytes of a file that packing keeps mapped in memory.
+const mappedAtOnce = 16 << 20
+
+func (p *packer) Do(worker, i int) {
+	panel := p.panel + i
 	row0 := panel * 16
 	rows := min(16, p.w.Out-row0)
 	if err := p.pack(&p.scratch[worker], panel, row0, rows); err != nil {

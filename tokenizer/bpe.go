@@ -35,9 +35,9 @@ type bpe struct {
 	seams     *seams  // nil: parts of a piece depend on each other
 	// chars holds the token that a character of three bytes becomes when it is
 	// merged alone, by its code point; -1: several, or none.
-	chars []int32
-	raw   *vocabIndex
-	longest   int // token of raw, in bytes
+	chars   []int32
+	raw     *vocabIndex
+	longest int // token of raw, in bytes
 }
 
 // merge joins two tokens, by their ids.
