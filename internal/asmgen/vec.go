@@ -93,13 +93,6 @@ func (v *vecKernel) fix() Reg {
 	return v.reg(v.fixed - 1)
 }
 
-// held is a constant in a register.
-func (v *vecKernel) held(x float32) Reg {
-	r := v.fix()
-	v.Op("VMOVUPS", v.num(x), r)
-	return r
-}
-
 // param is a parameter in a register.
 func (v *vecKernel) param(offset int) Reg {
 	r := v.fix()
