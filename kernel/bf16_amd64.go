@@ -16,7 +16,7 @@ func bf16TileAVX512(t *tile[uint16])
 var bf16Plans = [...]tilePlan{
 	portable: {rows: 4, stream: 4, limit: streamLimit, run: 256, panels: 16},
 	avx2:     {rows: 6, stream: 3, limit: streamLimit, run: 256, panels: 16},
-	avx512:   {rows: 6, stream: 6, limit: streamLimit, run: 384, panels: 16},
+	avx512:   {rows: 6, stream: 6, limit: streamLimit, run: 768, panels: 12},
 }
 
 func bf16Tile(t *tile[uint16]) {

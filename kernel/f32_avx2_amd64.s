@@ -74,8 +74,8 @@ zero9:
 ready10:
 	MOVQ 96(AX), BX
 	CMPQ BX, $4
-	JLT tail12
-loop13:
+	JLT tail11
+loop12:
 	VBROADCASTSS (SI), Y8
 	VFMADD231PS (DX), Y8, Y0
 	VFMADD231PS 32(DX), Y8, Y1
@@ -116,11 +116,11 @@ loop13:
 	ADDQ $256, DX
 	SUBQ $4, BX
 	CMPQ BX, $4
-	JGE loop13
-tail12:
+	JGE loop12
+tail11:
 	CMPQ BX, $1
-	JLT tail14
-loop15:
+	JLT tail13
+loop14:
 	VBROADCASTSS (SI), Y8
 	VFMADD231PS (DX), Y8, Y0
 	VFMADD231PS 32(DX), Y8, Y1
@@ -134,9 +134,8 @@ loop15:
 	ADDQ $64, DX
 	SUBQ $1, BX
 	CMPQ BX, $1
-	JGE loop15
-tail14:
-end11:
+	JGE loop14
+tail13:
 	MOVQ 96(AX), R12
 	SHLQ $6, R12
 	SUBQ R12, DX
@@ -154,28 +153,28 @@ end11:
 	SUBQ $4, CX
 	JMP again8
 next7:
-again17:
+again16:
 	CMPQ CX, $2
-	JLT next16
+	JLT next15
 	MOVQ 32(AX), SI
 	CMPB 128(AX), $0
-	JEQ zero18
+	JEQ zero17
 	MOVQ DI, BX
 	VMOVUPS (BX), Y0
 	VMOVUPS 32(BX), Y1
 	VMOVUPS 64(BX), Y2
 	VMOVUPS 96(BX), Y3
-	JMP ready19
-zero18:
+	JMP ready18
+zero17:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
-ready19:
+ready18:
 	MOVQ 96(AX), BX
 	CMPQ BX, $4
-	JLT tail21
-loop22:
+	JLT tail19
+loop20:
 	VBROADCASTSS (SI), Y4
 	VFMADD231PS (DX), Y4, Y0
 	VFMADD231PS 32(DX), Y4, Y1
@@ -200,11 +199,11 @@ loop22:
 	ADDQ $256, DX
 	SUBQ $4, BX
 	CMPQ BX, $4
-	JGE loop22
-tail21:
+	JGE loop20
+tail19:
 	CMPQ BX, $1
-	JLT tail23
-loop24:
+	JLT tail21
+loop22:
 	VBROADCASTSS (SI), Y4
 	VFMADD231PS (DX), Y4, Y0
 	VFMADD231PS 32(DX), Y4, Y1
@@ -214,9 +213,8 @@ loop24:
 	ADDQ $64, DX
 	SUBQ $1, BX
 	CMPQ BX, $1
-	JGE loop24
-tail23:
-end20:
+	JGE loop22
+tail21:
 	MOVQ 96(AX), R12
 	SHLQ $6, R12
 	SUBQ R12, DX
@@ -228,22 +226,22 @@ end20:
 	ADDQ $128, DI
 	LEAQ (DX)(R10*2), DX
 	SUBQ $2, CX
-	JMP again17
-next16:
-again26:
+	JMP again16
+next15:
+again24:
 	CMPQ CX, $1
-	JLT next25
+	JLT next23
 	MOVQ 32(AX), SI
 	CMPB 128(AX), $0
-	JEQ zero27
+	JEQ zero25
 	MOVQ 120(AX), BX
 	CMPQ BX, $16
-	JLT narrow29
+	JLT narrow27
 	MOVQ DI, BX
 	VMOVUPS (BX), Y0
 	VMOVUPS 32(BX), Y1
-	JMP moved30
-narrow29:
+	JMP moved28
+narrow27:
 	LEAQ lanes<>+64(SB), R12
 	SHLQ $2, BX
 	SUBQ BX, R12
@@ -252,16 +250,16 @@ narrow29:
 	MOVQ DI, BX
 	VMASKMOVPS (BX), Y2, Y0
 	VMASKMOVPS 32(BX), Y3, Y1
-moved30:
-	JMP ready28
-zero27:
+moved28:
+	JMP ready26
+zero25:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
-ready28:
+ready26:
 	MOVQ 96(AX), BX
 	CMPQ BX, $4
-	JLT tail32
-loop33:
+	JLT tail29
+loop30:
 	VBROADCASTSS (SI), Y2
 	VFMADD231PS (DX), Y2, Y0
 	VFMADD231PS 32(DX), Y2, Y1
@@ -278,11 +276,11 @@ loop33:
 	ADDQ $256, DX
 	SUBQ $4, BX
 	CMPQ BX, $4
-	JGE loop33
-tail32:
+	JGE loop30
+tail29:
 	CMPQ BX, $1
-	JLT tail34
-loop35:
+	JLT tail31
+loop32:
 	VBROADCASTSS (SI), Y2
 	VFMADD231PS (DX), Y2, Y0
 	VFMADD231PS 32(DX), Y2, Y1
@@ -290,20 +288,19 @@ loop35:
 	ADDQ $64, DX
 	SUBQ $1, BX
 	CMPQ BX, $1
-	JGE loop35
-tail34:
-end31:
+	JGE loop32
+tail31:
 	MOVQ 96(AX), R12
 	SHLQ $6, R12
 	SUBQ R12, DX
 	MOVQ 120(AX), BX
 	CMPQ BX, $16
-	JLT narrow36
+	JLT narrow33
 	MOVQ DI, BX
 	VMOVUPS Y0, (BX)
 	VMOVUPS Y1, 32(BX)
-	JMP moved37
-narrow36:
+	JMP moved34
+narrow33:
 	LEAQ lanes<>+64(SB), R12
 	SHLQ $2, BX
 	SUBQ BX, R12
@@ -312,20 +309,20 @@ narrow36:
 	MOVQ DI, BX
 	VMASKMOVPS Y0, Y2, (BX)
 	VMASKMOVPS Y1, Y3, 32(BX)
-moved37:
+moved34:
 	ADDQ $64, DI
 	LEAQ (DX)(R10*1), DX
 	SUBQ $1, CX
-	JMP again26
-next25:
+	JMP again24
+next23:
 	JMP done1
 rows2_6:
-again39:
+again36:
 	CMPQ CX, $2
-	JLT next38
+	JLT next35
 	MOVQ 32(AX), SI
 	CMPB 128(AX), $0
-	JEQ zero40
+	JEQ zero37
 	MOVQ DI, BX
 	VMOVUPS (BX), Y0
 	VMOVUPS 32(BX), Y1
@@ -336,8 +333,8 @@ again39:
 	VMOVUPS 32(BX), Y5
 	VMOVUPS 64(BX), Y6
 	VMOVUPS 96(BX), Y7
-	JMP ready41
-zero40:
+	JMP ready38
+zero37:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -346,11 +343,11 @@ zero40:
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
-ready41:
+ready38:
 	MOVQ 96(AX), BX
 	CMPQ BX, $4
-	JLT tail43
-loop44:
+	JLT tail39
+loop40:
 	VBROADCASTSS (SI), Y8
 	VBROADCASTSS (SI)(R9*1), Y9
 	VMOVUPS (DX), Y10
@@ -411,11 +408,11 @@ loop44:
 	ADDQ $256, DX
 	SUBQ $4, BX
 	CMPQ BX, $4
-	JGE loop44
-tail43:
+	JGE loop40
+tail39:
 	CMPQ BX, $1
-	JLT tail45
-loop46:
+	JLT tail41
+loop42:
 	VBROADCASTSS (SI), Y8
 	VBROADCASTSS (SI)(R9*1), Y9
 	VMOVUPS (DX), Y10
@@ -434,9 +431,8 @@ loop46:
 	ADDQ $64, DX
 	SUBQ $1, BX
 	CMPQ BX, $1
-	JGE loop46
-tail45:
-end42:
+	JGE loop42
+tail41:
 	MOVQ 96(AX), R12
 	SHLQ $6, R12
 	SUBQ R12, DX
@@ -453,25 +449,25 @@ end42:
 	ADDQ $128, DI
 	LEAQ (DX)(R10*2), DX
 	SUBQ $2, CX
-	JMP again39
-next38:
-again48:
+	JMP again36
+next35:
+again44:
 	CMPQ CX, $1
-	JLT next47
+	JLT next43
 	MOVQ 32(AX), SI
 	CMPB 128(AX), $0
-	JEQ zero49
+	JEQ zero45
 	MOVQ 120(AX), BX
 	CMPQ BX, $16
-	JLT narrow51
+	JLT narrow47
 	MOVQ DI, BX
 	VMOVUPS (BX), Y0
 	VMOVUPS 32(BX), Y1
 	ADDQ R8, BX
 	VMOVUPS (BX), Y2
 	VMOVUPS 32(BX), Y3
-	JMP moved52
-narrow51:
+	JMP moved48
+narrow47:
 	LEAQ lanes<>+64(SB), R12
 	SHLQ $2, BX
 	SUBQ BX, R12
@@ -483,18 +479,18 @@ narrow51:
 	ADDQ R8, BX
 	VMASKMOVPS (BX), Y4, Y2
 	VMASKMOVPS 32(BX), Y5, Y3
-moved52:
-	JMP ready50
-zero49:
+moved48:
+	JMP ready46
+zero45:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
-ready50:
+ready46:
 	MOVQ 96(AX), BX
 	CMPQ BX, $4
-	JLT tail54
-loop55:
+	JLT tail49
+loop50:
 	VMOVUPS (DX), Y4
 	VMOVUPS 32(DX), Y5
 	VBROADCASTSS (SI), Y6
@@ -531,11 +527,11 @@ loop55:
 	ADDQ $256, DX
 	SUBQ $4, BX
 	CMPQ BX, $4
-	JGE loop55
-tail54:
+	JGE loop50
+tail49:
 	CMPQ BX, $1
-	JLT tail56
-loop57:
+	JLT tail51
+loop52:
 	VMOVUPS (DX), Y4
 	VMOVUPS 32(DX), Y5
 	VBROADCASTSS (SI), Y6
@@ -548,23 +544,22 @@ loop57:
 	ADDQ $64, DX
 	SUBQ $1, BX
 	CMPQ BX, $1
-	JGE loop57
-tail56:
-end53:
+	JGE loop52
+tail51:
 	MOVQ 96(AX), R12
 	SHLQ $6, R12
 	SUBQ R12, DX
 	MOVQ 120(AX), BX
 	CMPQ BX, $16
-	JLT narrow58
+	JLT narrow53
 	MOVQ DI, BX
 	VMOVUPS Y0, (BX)
 	VMOVUPS Y1, 32(BX)
 	ADDQ R8, BX
 	VMOVUPS Y2, (BX)
 	VMOVUPS Y3, 32(BX)
-	JMP moved59
-narrow58:
+	JMP moved54
+narrow53:
 	LEAQ lanes<>+64(SB), R12
 	SHLQ $2, BX
 	SUBQ BX, R12
@@ -576,20 +571,20 @@ narrow58:
 	ADDQ R8, BX
 	VMASKMOVPS Y2, Y4, (BX)
 	VMASKMOVPS Y3, Y5, 32(BX)
-moved59:
+moved54:
 	ADDQ $64, DI
 	LEAQ (DX)(R10*1), DX
 	SUBQ $1, CX
-	JMP again48
-next47:
+	JMP again44
+next43:
 	JMP done1
 rows3_5:
-again61:
+again56:
 	CMPQ CX, $2
-	JLT next60
+	JLT next55
 	MOVQ 32(AX), SI
 	CMPB 128(AX), $0
-	JEQ zero62
+	JEQ zero57
 	MOVQ DI, BX
 	VMOVUPS (BX), Y0
 	VMOVUPS 32(BX), Y1
@@ -605,8 +600,8 @@ again61:
 	VMOVUPS 32(BX), Y9
 	VMOVUPS 64(BX), Y10
 	VMOVUPS 96(BX), Y11
-	JMP ready63
-zero62:
+	JMP ready58
+zero57:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -619,11 +614,11 @@ zero62:
 	VXORPS Y9, Y9, Y9
 	VXORPS Y10, Y10, Y10
 	VXORPS Y11, Y11, Y11
-ready63:
+ready58:
 	MOVQ 96(AX), BX
 	CMPQ BX, $4
-	JLT tail65
-loop66:
+	JLT tail59
+loop60:
 	VBROADCASTSS (SI), Y12
 	VBROADCASTSS (SI)(R9*1), Y13
 	VBROADCASTSS (SI)(R9*2), Y14
@@ -704,11 +699,11 @@ loop66:
 	ADDQ $256, DX
 	SUBQ $4, BX
 	CMPQ BX, $4
-	JGE loop66
-tail65:
+	JGE loop60
+tail59:
 	CMPQ BX, $1
-	JLT tail67
-loop68:
+	JLT tail61
+loop62:
 	VBROADCASTSS (SI), Y12
 	VBROADCASTSS (SI)(R9*1), Y13
 	VBROADCASTSS (SI)(R9*2), Y14
@@ -732,9 +727,8 @@ loop68:
 	ADDQ $64, DX
 	SUBQ $1, BX
 	CMPQ BX, $1
-	JGE loop68
-tail67:
-end64:
+	JGE loop62
+tail61:
 	MOVQ 96(AX), R12
 	SHLQ $6, R12
 	SUBQ R12, DX
@@ -756,17 +750,17 @@ end64:
 	ADDQ $128, DI
 	LEAQ (DX)(R10*2), DX
 	SUBQ $2, CX
-	JMP again61
-next60:
-again70:
+	JMP again56
+next55:
+again64:
 	CMPQ CX, $1
-	JLT next69
+	JLT next63
 	MOVQ 32(AX), SI
 	CMPB 128(AX), $0
-	JEQ zero71
+	JEQ zero65
 	MOVQ 120(AX), BX
 	CMPQ BX, $16
-	JLT narrow73
+	JLT narrow67
 	MOVQ DI, BX
 	VMOVUPS (BX), Y0
 	VMOVUPS 32(BX), Y1
@@ -776,8 +770,8 @@ again70:
 	ADDQ R8, BX
 	VMOVUPS (BX), Y4
 	VMOVUPS 32(BX), Y5
-	JMP moved74
-narrow73:
+	JMP moved68
+narrow67:
 	LEAQ lanes<>+64(SB), R12
 	SHLQ $2, BX
 	SUBQ BX, R12
@@ -792,20 +786,20 @@ narrow73:
 	ADDQ R8, BX
 	VMASKMOVPS (BX), Y6, Y4
 	VMASKMOVPS 32(BX), Y7, Y5
-moved74:
-	JMP ready72
-zero71:
+moved68:
+	JMP ready66
+zero65:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
-ready72:
+ready66:
 	MOVQ 96(AX), BX
 	CMPQ BX, $4
-	JLT tail76
-loop77:
+	JLT tail69
+loop70:
 	VMOVUPS (DX), Y6
 	VMOVUPS 32(DX), Y7
 	VBROADCASTSS (SI), Y8
@@ -854,11 +848,11 @@ loop77:
 	ADDQ $256, DX
 	SUBQ $4, BX
 	CMPQ BX, $4
-	JGE loop77
-tail76:
+	JGE loop70
+tail69:
 	CMPQ BX, $1
-	JLT tail78
-loop79:
+	JLT tail71
+loop72:
 	VMOVUPS (DX), Y6
 	VMOVUPS 32(DX), Y7
 	VBROADCASTSS (SI), Y8
@@ -874,15 +868,14 @@ loop79:
 	ADDQ $64, DX
 	SUBQ $1, BX
 	CMPQ BX, $1
-	JGE loop79
-tail78:
-end75:
+	JGE loop72
+tail71:
 	MOVQ 96(AX), R12
 	SHLQ $6, R12
 	SUBQ R12, DX
 	MOVQ 120(AX), BX
 	CMPQ BX, $16
-	JLT narrow80
+	JLT narrow73
 	MOVQ DI, BX
 	VMOVUPS Y0, (BX)
 	VMOVUPS Y1, 32(BX)
@@ -892,8 +885,8 @@ end75:
 	ADDQ R8, BX
 	VMOVUPS Y4, (BX)
 	VMOVUPS Y5, 32(BX)
-	JMP moved81
-narrow80:
+	JMP moved74
+narrow73:
 	LEAQ lanes<>+64(SB), R12
 	SHLQ $2, BX
 	SUBQ BX, R12
@@ -908,25 +901,31 @@ narrow80:
 	ADDQ R8, BX
 	VMASKMOVPS Y4, Y6, (BX)
 	VMASKMOVPS Y5, Y7, 32(BX)
-moved81:
+moved74:
 	ADDQ $64, DI
 	LEAQ (DX)(R10*1), DX
 	SUBQ $1, CX
-	JMP again70
-next69:
+	JMP again64
+next63:
 	JMP done1
 rows4_4:
-again83:
+	IMUL3Q $4, R9, R15
+	ADDQ 32(AX), R15
+again76:
 	CMPQ CX, $1
-	JLT next82
+	JLT next75
 	MOVQ 32(AX), SI
 	LEAQ (R9)(R9*2), R12
 	LEAQ (SI)(R12*1), R13
+	MOVQ R15, R14
+	MOVQ 56(AX), BX
+	SHLQ $2, BX
+	ADDQ BX, R15
 	CMPB 128(AX), $0
-	JEQ zero84
+	JEQ zero77
 	MOVQ 120(AX), BX
 	CMPQ BX, $16
-	JLT narrow86
+	JLT narrow79
 	MOVQ DI, BX
 	VMOVUPS (BX), Y0
 	VMOVUPS 32(BX), Y1
@@ -939,8 +938,8 @@ again83:
 	ADDQ R8, BX
 	VMOVUPS (BX), Y6
 	VMOVUPS 32(BX), Y7
-	JMP moved87
-narrow86:
+	JMP moved80
+narrow79:
 	LEAQ lanes<>+64(SB), R12
 	SHLQ $2, BX
 	SUBQ BX, R12
@@ -958,9 +957,9 @@ narrow86:
 	ADDQ R8, BX
 	VMASKMOVPS (BX), Y8, Y6
 	VMASKMOVPS 32(BX), Y9, Y7
-moved87:
-	JMP ready85
-zero84:
+moved80:
+	JMP ready78
+zero77:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -969,11 +968,11 @@ zero84:
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
-ready85:
+ready78:
 	MOVQ 96(AX), BX
 	CMPQ BX, $4
-	JLT tail89
-loop90:
+	JLT tail81
+loop82:
 	PREFETCHT0 2048(DX)
 	VMOVUPS (DX), Y8
 	VMOVUPS 32(DX), Y9
@@ -1020,6 +1019,8 @@ loop90:
 	VFMADD231PS Y8, Y11, Y6
 	VFMADD231PS Y9, Y11, Y7
 	PREFETCHT0 2240(DX)
+	PREFETCHT0 (R14)
+	ADDQ $16, R14
 	VMOVUPS 192(DX), Y8
 	VMOVUPS 224(DX), Y9
 	VBROADCASTSS 12(SI), Y10
@@ -1039,11 +1040,11 @@ loop90:
 	ADDQ $256, DX
 	SUBQ $4, BX
 	CMPQ BX, $4
-	JGE loop90
-tail89:
+	JGE loop82
+tail81:
 	CMPQ BX, $1
-	JLT tail91
-loop92:
+	JLT tail83
+loop84:
 	PREFETCHT0 2048(DX)
 	VMOVUPS (DX), Y8
 	VMOVUPS 32(DX), Y9
@@ -1064,15 +1065,14 @@ loop92:
 	ADDQ $64, DX
 	SUBQ $1, BX
 	CMPQ BX, $1
-	JGE loop92
-tail91:
-end88:
+	JGE loop84
+tail83:
 	MOVQ 96(AX), R12
 	SHLQ $6, R12
 	SUBQ R12, DX
 	MOVQ 120(AX), BX
 	CMPQ BX, $16
-	JLT narrow93
+	JLT narrow85
 	MOVQ DI, BX
 	VMOVUPS Y0, (BX)
 	VMOVUPS Y1, 32(BX)
@@ -1085,8 +1085,8 @@ end88:
 	ADDQ R8, BX
 	VMOVUPS Y6, (BX)
 	VMOVUPS Y7, 32(BX)
-	JMP moved94
-narrow93:
+	JMP moved86
+narrow85:
 	LEAQ lanes<>+64(SB), R12
 	SHLQ $2, BX
 	SUBQ BX, R12
@@ -1104,25 +1104,31 @@ narrow93:
 	ADDQ R8, BX
 	VMASKMOVPS Y6, Y8, (BX)
 	VMASKMOVPS Y7, Y9, 32(BX)
-moved94:
+moved86:
 	ADDQ $64, DI
 	LEAQ (DX)(R10*1), DX
 	SUBQ $1, CX
-	JMP again83
-next82:
+	JMP again76
+next75:
 	JMP done1
 rows5_3:
-again96:
+	IMUL3Q $5, R9, R15
+	ADDQ 32(AX), R15
+again88:
 	CMPQ CX, $1
-	JLT next95
+	JLT next87
 	MOVQ 32(AX), SI
 	LEAQ (R9)(R9*2), R12
 	LEAQ (SI)(R12*1), R13
+	MOVQ R15, R14
+	MOVQ 56(AX), BX
+	SHLQ $2, BX
+	ADDQ BX, R15
 	CMPB 128(AX), $0
-	JEQ zero97
+	JEQ zero89
 	MOVQ 120(AX), BX
 	CMPQ BX, $16
-	JLT narrow99
+	JLT narrow91
 	MOVQ DI, BX
 	VMOVUPS (BX), Y0
 	VMOVUPS 32(BX), Y1
@@ -1138,8 +1144,8 @@ again96:
 	ADDQ R8, BX
 	VMOVUPS (BX), Y8
 	VMOVUPS 32(BX), Y9
-	JMP moved100
-narrow99:
+	JMP moved92
+narrow91:
 	LEAQ lanes<>+64(SB), R12
 	SHLQ $2, BX
 	SUBQ BX, R12
@@ -1160,9 +1166,9 @@ narrow99:
 	ADDQ R8, BX
 	VMASKMOVPS (BX), Y10, Y8
 	VMASKMOVPS 32(BX), Y11, Y9
-moved100:
-	JMP ready98
-zero97:
+moved92:
+	JMP ready90
+zero89:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -1173,11 +1179,11 @@ zero97:
 	VXORPS Y7, Y7, Y7
 	VXORPS Y8, Y8, Y8
 	VXORPS Y9, Y9, Y9
-ready98:
+ready90:
 	MOVQ 96(AX), BX
 	CMPQ BX, $4
-	JLT tail102
-loop103:
+	JLT tail93
+loop94:
 	PREFETCHT0 2048(DX)
 	VMOVUPS (DX), Y10
 	VMOVUPS 32(DX), Y11
@@ -1233,6 +1239,8 @@ loop103:
 	VFMADD231PS Y10, Y12, Y8
 	VFMADD231PS Y11, Y12, Y9
 	PREFETCHT0 2240(DX)
+	PREFETCHT0 (R14)
+	ADDQ $16, R14
 	VMOVUPS 192(DX), Y10
 	VMOVUPS 224(DX), Y11
 	VBROADCASTSS 12(SI), Y12
@@ -1255,11 +1263,11 @@ loop103:
 	ADDQ $256, DX
 	SUBQ $4, BX
 	CMPQ BX, $4
-	JGE loop103
-tail102:
+	JGE loop94
+tail93:
 	CMPQ BX, $1
-	JLT tail104
-loop105:
+	JLT tail95
+loop96:
 	PREFETCHT0 2048(DX)
 	VMOVUPS (DX), Y10
 	VMOVUPS 32(DX), Y11
@@ -1283,15 +1291,14 @@ loop105:
 	ADDQ $64, DX
 	SUBQ $1, BX
 	CMPQ BX, $1
-	JGE loop105
-tail104:
-end101:
+	JGE loop96
+tail95:
 	MOVQ 96(AX), R12
 	SHLQ $6, R12
 	SUBQ R12, DX
 	MOVQ 120(AX), BX
 	CMPQ BX, $16
-	JLT narrow106
+	JLT narrow97
 	MOVQ DI, BX
 	VMOVUPS Y0, (BX)
 	VMOVUPS Y1, 32(BX)
@@ -1307,8 +1314,8 @@ end101:
 	ADDQ R8, BX
 	VMOVUPS Y8, (BX)
 	VMOVUPS Y9, 32(BX)
-	JMP moved107
-narrow106:
+	JMP moved98
+narrow97:
 	LEAQ lanes<>+64(SB), R12
 	SHLQ $2, BX
 	SUBQ BX, R12
@@ -1329,25 +1336,31 @@ narrow106:
 	ADDQ R8, BX
 	VMASKMOVPS Y8, Y10, (BX)
 	VMASKMOVPS Y9, Y11, 32(BX)
-moved107:
+moved98:
 	ADDQ $64, DI
 	LEAQ (DX)(R10*1), DX
 	SUBQ $1, CX
-	JMP again96
-next95:
+	JMP again88
+next87:
 	JMP done1
 rows6_2:
-again109:
+	IMUL3Q $6, R9, R15
+	ADDQ 32(AX), R15
+again100:
 	CMPQ CX, $1
-	JLT next108
+	JLT next99
 	MOVQ 32(AX), SI
 	LEAQ (R9)(R9*2), R12
 	LEAQ (SI)(R12*1), R13
+	MOVQ R15, R14
+	MOVQ 56(AX), BX
+	SHLQ $2, BX
+	ADDQ BX, R15
 	CMPB 128(AX), $0
-	JEQ zero110
+	JEQ zero101
 	MOVQ 120(AX), BX
 	CMPQ BX, $16
-	JLT narrow112
+	JLT narrow103
 	MOVQ DI, BX
 	VMOVUPS (BX), Y0
 	VMOVUPS 32(BX), Y1
@@ -1366,8 +1379,8 @@ again109:
 	ADDQ R8, BX
 	VMOVUPS (BX), Y10
 	VMOVUPS 32(BX), Y11
-	JMP moved113
-narrow112:
+	JMP moved104
+narrow103:
 	LEAQ lanes<>+64(SB), R12
 	SHLQ $2, BX
 	SUBQ BX, R12
@@ -1391,9 +1404,9 @@ narrow112:
 	ADDQ R8, BX
 	VMASKMOVPS (BX), Y12, Y10
 	VMASKMOVPS 32(BX), Y13, Y11
-moved113:
-	JMP ready111
-zero110:
+moved104:
+	JMP ready102
+zero101:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -1406,11 +1419,11 @@ zero110:
 	VXORPS Y9, Y9, Y9
 	VXORPS Y10, Y10, Y10
 	VXORPS Y11, Y11, Y11
-ready111:
+ready102:
 	MOVQ 96(AX), BX
 	CMPQ BX, $4
-	JLT tail115
-loop116:
+	JLT tail105
+loop106:
 	PREFETCHT0 2048(DX)
 	VMOVUPS (DX), Y12
 	VMOVUPS 32(DX), Y13
@@ -1475,6 +1488,8 @@ loop116:
 	VFMADD231PS Y12, Y15, Y10
 	VFMADD231PS Y13, Y15, Y11
 	PREFETCHT0 2240(DX)
+	PREFETCHT0 (R14)
+	ADDQ $16, R14
 	VMOVUPS 192(DX), Y12
 	VMOVUPS 224(DX), Y13
 	VBROADCASTSS 12(SI), Y14
@@ -1500,11 +1515,11 @@ loop116:
 	ADDQ $256, DX
 	SUBQ $4, BX
 	CMPQ BX, $4
-	JGE loop116
-tail115:
+	JGE loop106
+tail105:
 	CMPQ BX, $1
-	JLT tail117
-loop118:
+	JLT tail107
+loop108:
 	PREFETCHT0 2048(DX)
 	VMOVUPS (DX), Y12
 	VMOVUPS 32(DX), Y13
@@ -1531,15 +1546,14 @@ loop118:
 	ADDQ $64, DX
 	SUBQ $1, BX
 	CMPQ BX, $1
-	JGE loop118
-tail117:
-end114:
+	JGE loop108
+tail107:
 	MOVQ 96(AX), R12
 	SHLQ $6, R12
 	SUBQ R12, DX
 	MOVQ 120(AX), BX
 	CMPQ BX, $16
-	JLT narrow119
+	JLT narrow109
 	MOVQ DI, BX
 	VMOVUPS Y0, (BX)
 	VMOVUPS Y1, 32(BX)
@@ -1558,8 +1572,8 @@ end114:
 	ADDQ R8, BX
 	VMOVUPS Y10, (BX)
 	VMOVUPS Y11, 32(BX)
-	JMP moved120
-narrow119:
+	JMP moved110
+narrow109:
 	LEAQ lanes<>+64(SB), R12
 	SHLQ $2, BX
 	SUBQ BX, R12
@@ -1583,12 +1597,12 @@ narrow119:
 	ADDQ R8, BX
 	VMASKMOVPS Y10, Y12, (BX)
 	VMASKMOVPS Y11, Y13, 32(BX)
-moved120:
+moved110:
 	ADDQ $64, DI
 	LEAQ (DX)(R10*1), DX
 	SUBQ $1, CX
-	JMP again109
-next108:
+	JMP again100
+next99:
 	JMP done1
 done1:
 	VZEROUPPER

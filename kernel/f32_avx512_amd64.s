@@ -62,8 +62,8 @@ zero9:
 ready10:
 	MOVQ 96(AX), BX
 	CMPQ BX, $4
-	JLT tail12
-loop13:
+	JLT tail11
+loop12:
 	VBROADCASTSS (SI), Z8
 	VFMADD231PS (DX), Z8, Z0
 	VFMADD231PS (DX)(R10*1), Z8, Z1
@@ -105,11 +105,11 @@ loop13:
 	ADDQ $256, R12
 	SUBQ $4, BX
 	CMPQ BX, $4
-	JGE loop13
-tail12:
+	JGE loop12
+tail11:
 	CMPQ BX, $1
-	JLT tail14
-loop15:
+	JLT tail13
+loop14:
 	VBROADCASTSS (SI), Z8
 	VFMADD231PS (DX), Z8, Z0
 	VFMADD231PS (DX)(R10*1), Z8, Z1
@@ -124,9 +124,8 @@ loop15:
 	ADDQ $64, R12
 	SUBQ $1, BX
 	CMPQ BX, $1
-	JGE loop15
-tail14:
-end11:
+	JGE loop14
+tail13:
 	MOVQ 96(AX), R12
 	SHLQ $6, R12
 	SUBQ R12, DX
@@ -144,28 +143,28 @@ end11:
 	SUBQ $8, CX
 	JMP again8
 next7:
-again17:
+again16:
 	CMPQ CX, $4
-	JLT next16
+	JLT next15
 	MOVQ 32(AX), SI
 	CMPB 128(AX), $0
-	JEQ zero18
+	JEQ zero17
 	MOVQ DI, BX
 	VMOVUPS (BX), Z0
 	VMOVUPS 64(BX), Z1
 	VMOVUPS 128(BX), Z2
 	VMOVUPS 192(BX), Z3
-	JMP ready19
-zero18:
+	JMP ready18
+zero17:
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
-ready19:
+ready18:
 	MOVQ 96(AX), BX
 	CMPQ BX, $4
-	JLT tail21
-loop22:
+	JLT tail19
+loop20:
 	VBROADCASTSS (SI), Z4
 	VFMADD231PS (DX), Z4, Z0
 	VFMADD231PS (DX)(R10*1), Z4, Z1
@@ -190,11 +189,11 @@ loop22:
 	ADDQ $256, DX
 	SUBQ $4, BX
 	CMPQ BX, $4
-	JGE loop22
-tail21:
+	JGE loop20
+tail19:
 	CMPQ BX, $1
-	JLT tail23
-loop24:
+	JLT tail21
+loop22:
 	VBROADCASTSS (SI), Z4
 	VFMADD231PS (DX), Z4, Z0
 	VFMADD231PS (DX)(R10*1), Z4, Z1
@@ -204,9 +203,8 @@ loop24:
 	ADDQ $64, DX
 	SUBQ $1, BX
 	CMPQ BX, $1
-	JGE loop24
-tail23:
-end20:
+	JGE loop22
+tail21:
 	MOVQ 96(AX), R12
 	SHLQ $6, R12
 	SUBQ R12, DX
@@ -218,24 +216,24 @@ end20:
 	ADDQ $256, DI
 	LEAQ (DX)(R10*4), DX
 	SUBQ $4, CX
-	JMP again17
-next16:
-again26:
+	JMP again16
+next15:
+again24:
 	CMPQ CX, $1
-	JLT next25
+	JLT next23
 	MOVQ 32(AX), SI
 	CMPB 128(AX), $0
-	JEQ zero27
+	JEQ zero25
 	MOVQ DI, BX
 	VMOVUPS.Z (BX), K1, Z0
-	JMP ready28
-zero27:
+	JMP ready26
+zero25:
 	VXORPS Z0, Z0, Z0
-ready28:
+ready26:
 	MOVQ 96(AX), BX
 	CMPQ BX, $4
-	JLT tail30
-loop31:
+	JLT tail27
+loop28:
 	VMOVUPS (DX), Z1
 	VBROADCASTSS (SI), Z2
 	VFMADD231PS Z1, Z2, Z0
@@ -252,11 +250,11 @@ loop31:
 	ADDQ $256, DX
 	SUBQ $4, BX
 	CMPQ BX, $4
-	JGE loop31
-tail30:
+	JGE loop28
+tail27:
 	CMPQ BX, $1
-	JLT tail32
-loop33:
+	JLT tail29
+loop30:
 	VMOVUPS (DX), Z1
 	VBROADCASTSS (SI), Z2
 	VFMADD231PS Z1, Z2, Z0
@@ -264,9 +262,8 @@ loop33:
 	ADDQ $64, DX
 	SUBQ $1, BX
 	CMPQ BX, $1
-	JGE loop33
-tail32:
-end29:
+	JGE loop30
+tail29:
 	MOVQ 96(AX), R12
 	SHLQ $6, R12
 	SUBQ R12, DX
@@ -275,16 +272,16 @@ end29:
 	ADDQ $64, DI
 	LEAQ (DX)(R10*1), DX
 	SUBQ $1, CX
-	JMP again26
-next25:
+	JMP again24
+next23:
 	JMP done1
 rows2_6:
-again35:
+again32:
 	CMPQ CX, $4
-	JLT next34
+	JLT next31
 	MOVQ 32(AX), SI
 	CMPB 128(AX), $0
-	JEQ zero36
+	JEQ zero33
 	MOVQ DI, BX
 	VMOVUPS (BX), Z0
 	VMOVUPS 64(BX), Z1
@@ -295,8 +292,8 @@ again35:
 	VMOVUPS 64(BX), Z5
 	VMOVUPS 128(BX), Z6
 	VMOVUPS 192(BX), Z7
-	JMP ready37
-zero36:
+	JMP ready34
+zero33:
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -305,11 +302,11 @@ zero36:
 	VXORPS Z5, Z5, Z5
 	VXORPS Z6, Z6, Z6
 	VXORPS Z7, Z7, Z7
-ready37:
+ready34:
 	MOVQ 96(AX), BX
 	CMPQ BX, $4
-	JLT tail39
-loop40:
+	JLT tail35
+loop36:
 	VBROADCASTSS (SI), Z8
 	VBROADCASTSS (SI)(R9*1), Z9
 	VMOVUPS (DX), Z10
@@ -370,11 +367,11 @@ loop40:
 	ADDQ $256, DX
 	SUBQ $4, BX
 	CMPQ BX, $4
-	JGE loop40
-tail39:
+	JGE loop36
+tail35:
 	CMPQ BX, $1
-	JLT tail41
-loop42:
+	JLT tail37
+loop38:
 	VBROADCASTSS (SI), Z8
 	VBROADCASTSS (SI)(R9*1), Z9
 	VMOVUPS (DX), Z10
@@ -393,9 +390,8 @@ loop42:
 	ADDQ $64, DX
 	SUBQ $1, BX
 	CMPQ BX, $1
-	JGE loop42
-tail41:
-end38:
+	JGE loop38
+tail37:
 	MOVQ 96(AX), R12
 	SHLQ $6, R12
 	SUBQ R12, DX
@@ -412,31 +408,31 @@ end38:
 	ADDQ $256, DI
 	LEAQ (DX)(R10*4), DX
 	SUBQ $4, CX
-	JMP again35
-next34:
-again44:
+	JMP again32
+next31:
+again40:
 	CMPQ CX, $2
-	JLT next43
+	JLT next39
 	MOVQ 32(AX), SI
 	CMPB 128(AX), $0
-	JEQ zero45
+	JEQ zero41
 	MOVQ DI, BX
 	VMOVUPS (BX), Z0
 	VMOVUPS 64(BX), Z1
 	ADDQ R8, BX
 	VMOVUPS (BX), Z2
 	VMOVUPS 64(BX), Z3
-	JMP ready46
-zero45:
+	JMP ready42
+zero41:
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
-ready46:
+ready42:
 	MOVQ 96(AX), BX
 	CMPQ BX, $4
-	JLT tail48
-loop49:
+	JLT tail43
+loop44:
 	VMOVUPS (DX), Z4
 	VMOVUPS (DX)(R10*1), Z5
 	VBROADCASTSS (SI), Z6
@@ -473,11 +469,11 @@ loop49:
 	ADDQ $256, DX
 	SUBQ $4, BX
 	CMPQ BX, $4
-	JGE loop49
-tail48:
+	JGE loop44
+tail43:
 	CMPQ BX, $1
-	JLT tail50
-loop51:
+	JLT tail45
+loop46:
 	VMOVUPS (DX), Z4
 	VMOVUPS (DX)(R10*1), Z5
 	VBROADCASTSS (SI), Z6
@@ -490,9 +486,8 @@ loop51:
 	ADDQ $64, DX
 	SUBQ $1, BX
 	CMPQ BX, $1
-	JGE loop51
-tail50:
-end47:
+	JGE loop46
+tail45:
 	MOVQ 96(AX), R12
 	SHLQ $6, R12
 	SUBQ R12, DX
@@ -505,27 +500,27 @@ end47:
 	ADDQ $128, DI
 	LEAQ (DX)(R10*2), DX
 	SUBQ $2, CX
-	JMP again44
-next43:
-again53:
+	JMP again40
+next39:
+again48:
 	CMPQ CX, $1
-	JLT next52
+	JLT next47
 	MOVQ 32(AX), SI
 	CMPB 128(AX), $0
-	JEQ zero54
+	JEQ zero49
 	MOVQ DI, BX
 	VMOVUPS.Z (BX), K1, Z0
 	ADDQ R8, BX
 	VMOVUPS.Z (BX), K1, Z1
-	JMP ready55
-zero54:
+	JMP ready50
+zero49:
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
-ready55:
+ready50:
 	MOVQ 96(AX), BX
 	CMPQ BX, $4
-	JLT tail57
-loop58:
+	JLT tail51
+loop52:
 	VMOVUPS (DX), Z2
 	VBROADCASTSS (SI), Z3
 	VFMADD231PS Z2, Z3, Z0
@@ -550,11 +545,11 @@ loop58:
 	ADDQ $256, DX
 	SUBQ $4, BX
 	CMPQ BX, $4
-	JGE loop58
-tail57:
+	JGE loop52
+tail51:
 	CMPQ BX, $1
-	JLT tail59
-loop60:
+	JLT tail53
+loop54:
 	VMOVUPS (DX), Z2
 	VBROADCASTSS (SI), Z3
 	VFMADD231PS Z2, Z3, Z0
@@ -564,9 +559,8 @@ loop60:
 	ADDQ $64, DX
 	SUBQ $1, BX
 	CMPQ BX, $1
-	JGE loop60
-tail59:
-end56:
+	JGE loop54
+tail53:
 	MOVQ 96(AX), R12
 	SHLQ $6, R12
 	SUBQ R12, DX
@@ -577,16 +571,16 @@ end56:
 	ADDQ $64, DI
 	LEAQ (DX)(R10*1), DX
 	SUBQ $1, CX
-	JMP again53
-next52:
+	JMP again48
+next47:
 	JMP done1
 rows3_5:
-again62:
+again56:
 	CMPQ CX, $4
-	JLT next61
+	JLT next55
 	MOVQ 32(AX), SI
 	CMPB 128(AX), $0
-	JEQ zero63
+	JEQ zero57
 	MOVQ DI, BX
 	VMOVUPS (BX), Z0
 	VMOVUPS 64(BX), Z1
@@ -602,8 +596,8 @@ again62:
 	VMOVUPS 64(BX), Z9
 	VMOVUPS 128(BX), Z10
 	VMOVUPS 192(BX), Z11
-	JMP ready64
-zero63:
+	JMP ready58
+zero57:
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -616,11 +610,11 @@ zero63:
 	VXORPS Z9, Z9, Z9
 	VXORPS Z10, Z10, Z10
 	VXORPS Z11, Z11, Z11
-ready64:
+ready58:
 	MOVQ 96(AX), BX
 	CMPQ BX, $4
-	JLT tail66
-loop67:
+	JLT tail59
+loop60:
 	VBROADCASTSS (SI), Z12
 	VBROADCASTSS (SI)(R9*1), Z13
 	VBROADCASTSS (SI)(R9*2), Z14
@@ -701,11 +695,11 @@ loop67:
 	ADDQ $256, DX
 	SUBQ $4, BX
 	CMPQ BX, $4
-	JGE loop67
-tail66:
+	JGE loop60
+tail59:
 	CMPQ BX, $1
-	JLT tail68
-loop69:
+	JLT tail61
+loop62:
 	VBROADCASTSS (SI), Z12
 	VBROADCASTSS (SI)(R9*1), Z13
 	VBROADCASTSS (SI)(R9*2), Z14
@@ -729,9 +723,8 @@ loop69:
 	ADDQ $64, DX
 	SUBQ $1, BX
 	CMPQ BX, $1
-	JGE loop69
-tail68:
-end65:
+	JGE loop62
+tail61:
 	MOVQ 96(AX), R12
 	SHLQ $6, R12
 	SUBQ R12, DX
@@ -753,14 +746,14 @@ end65:
 	ADDQ $256, DI
 	LEAQ (DX)(R10*4), DX
 	SUBQ $4, CX
-	JMP again62
-next61:
-again71:
+	JMP again56
+next55:
+again64:
 	CMPQ CX, $2
-	JLT next70
+	JLT next63
 	MOVQ 32(AX), SI
 	CMPB 128(AX), $0
-	JEQ zero72
+	JEQ zero65
 	MOVQ DI, BX
 	VMOVUPS (BX), Z0
 	VMOVUPS 64(BX), Z1
@@ -770,19 +763,19 @@ again71:
 	ADDQ R8, BX
 	VMOVUPS (BX), Z4
 	VMOVUPS 64(BX), Z5
-	JMP ready73
-zero72:
+	JMP ready66
+zero65:
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
 	VXORPS Z4, Z4, Z4
 	VXORPS Z5, Z5, Z5
-ready73:
+ready66:
 	MOVQ 96(AX), BX
 	CMPQ BX, $4
-	JLT tail75
-loop76:
+	JLT tail67
+loop68:
 	VMOVUPS (DX), Z6
 	VMOVUPS (DX)(R10*1), Z7
 	VBROADCASTSS (SI), Z8
@@ -831,11 +824,11 @@ loop76:
 	ADDQ $256, DX
 	SUBQ $4, BX
 	CMPQ BX, $4
-	JGE loop76
-tail75:
+	JGE loop68
+tail67:
 	CMPQ BX, $1
-	JLT tail77
-loop78:
+	JLT tail69
+loop70:
 	VMOVUPS (DX), Z6
 	VMOVUPS (DX)(R10*1), Z7
 	VBROADCASTSS (SI), Z8
@@ -851,9 +844,8 @@ loop78:
 	ADDQ $64, DX
 	SUBQ $1, BX
 	CMPQ BX, $1
-	JGE loop78
-tail77:
-end74:
+	JGE loop70
+tail69:
 	MOVQ 96(AX), R12
 	SHLQ $6, R12
 	SUBQ R12, DX
@@ -869,30 +861,30 @@ end74:
 	ADDQ $128, DI
 	LEAQ (DX)(R10*2), DX
 	SUBQ $2, CX
-	JMP again71
-next70:
-again80:
+	JMP again64
+next63:
+again72:
 	CMPQ CX, $1
-	JLT next79
+	JLT next71
 	MOVQ 32(AX), SI
 	CMPB 128(AX), $0
-	JEQ zero81
+	JEQ zero73
 	MOVQ DI, BX
 	VMOVUPS.Z (BX), K1, Z0
 	ADDQ R8, BX
 	VMOVUPS.Z (BX), K1, Z1
 	ADDQ R8, BX
 	VMOVUPS.Z (BX), K1, Z2
-	JMP ready82
-zero81:
+	JMP ready74
+zero73:
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
-ready82:
+ready74:
 	MOVQ 96(AX), BX
 	CMPQ BX, $4
-	JLT tail84
-loop85:
+	JLT tail75
+loop76:
 	VMOVUPS (DX), Z3
 	VBROADCASTSS (SI), Z4
 	VFMADD231PS Z3, Z4, Z0
@@ -925,11 +917,11 @@ loop85:
 	ADDQ $256, DX
 	SUBQ $4, BX
 	CMPQ BX, $4
-	JGE loop85
-tail84:
+	JGE loop76
+tail75:
 	CMPQ BX, $1
-	JLT tail86
-loop87:
+	JLT tail77
+loop78:
 	VMOVUPS (DX), Z3
 	VBROADCASTSS (SI), Z4
 	VFMADD231PS Z3, Z4, Z0
@@ -941,9 +933,8 @@ loop87:
 	ADDQ $64, DX
 	SUBQ $1, BX
 	CMPQ BX, $1
-	JGE loop87
-tail86:
-end83:
+	JGE loop78
+tail77:
 	MOVQ 96(AX), R12
 	SHLQ $6, R12
 	SUBQ R12, DX
@@ -956,18 +947,26 @@ end83:
 	ADDQ $64, DI
 	LEAQ (DX)(R10*1), DX
 	SUBQ $1, CX
-	JMP again80
-next79:
+	JMP again72
+next71:
 	JMP done1
 rows4_4:
-again89:
+	IMUL3Q $4, R9, R15
+	ADDQ 32(AX), R15
+again80:
 	CMPQ CX, $4
-	JLT next88
+	JLT next79
 	MOVQ 32(AX), SI
 	LEAQ (R9)(R9*2), R12
 	LEAQ (SI)(R12*1), R13
+	MOVQ R15, R14
+	MOVQ 56(AX), BX
+	SHLQ $2, BX
+	ADDQ BX, R15
+	ADDQ BX, R15
+	ADDQ BX, R15
 	CMPB 128(AX), $0
-	JEQ zero90
+	JEQ zero81
 	MOVQ DI, BX
 	VMOVUPS (BX), Z0
 	VMOVUPS 64(BX), Z1
@@ -988,8 +987,8 @@ again89:
 	VMOVUPS 64(BX), Z13
 	VMOVUPS 128(BX), Z14
 	VMOVUPS 192(BX), Z15
-	JMP ready91
-zero90:
+	JMP ready82
+zero81:
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -1006,11 +1005,11 @@ zero90:
 	VXORPS Z13, Z13, Z13
 	VXORPS Z14, Z14, Z14
 	VXORPS Z15, Z15, Z15
-ready91:
+ready82:
 	MOVQ 96(AX), BX
 	CMPQ BX, $4
-	JLT tail93
-loop94:
+	JLT tail83
+loop84:
 	PREFETCHT0 1024(DX)
 	PREFETCHT0 1024(DX)(R10*1)
 	PREFETCHT0 1024(DX)(R10*2)
@@ -1099,6 +1098,10 @@ loop94:
 	PREFETCHT0 1216(DX)(R10*1)
 	PREFETCHT0 1216(DX)(R10*2)
 	PREFETCHT0 1216(DX)(R11*1)
+	PREFETCHT0 (R14)
+	PREFETCHT0 (R14)(R9*1)
+	PREFETCHT0 (R14)(R9*2)
+	ADDQ $16, R14
 	VMOVUPS 192(DX), Z16
 	VMOVUPS 192(DX)(R10*1), Z17
 	VMOVUPS 192(DX)(R10*2), Z18
@@ -1128,11 +1131,11 @@ loop94:
 	ADDQ $256, DX
 	SUBQ $4, BX
 	CMPQ BX, $4
-	JGE loop94
-tail93:
+	JGE loop84
+tail83:
 	CMPQ BX, $1
-	JLT tail95
-loop96:
+	JLT tail85
+loop86:
 	PREFETCHT0 1024(DX)
 	PREFETCHT0 1024(DX)(R10*1)
 	PREFETCHT0 1024(DX)(R10*2)
@@ -1166,9 +1169,8 @@ loop96:
 	ADDQ $64, DX
 	SUBQ $1, BX
 	CMPQ BX, $1
-	JGE loop96
-tail95:
-end92:
+	JGE loop86
+tail85:
 	MOVQ 96(AX), R12
 	SHLQ $6, R12
 	SUBQ R12, DX
@@ -1195,16 +1197,21 @@ end92:
 	ADDQ $256, DI
 	LEAQ (DX)(R10*4), DX
 	SUBQ $4, CX
-	JMP again89
-next88:
-again98:
+	JMP again80
+next79:
+again88:
 	CMPQ CX, $2
-	JLT next97
+	JLT next87
 	MOVQ 32(AX), SI
 	LEAQ (R9)(R9*2), R12
 	LEAQ (SI)(R12*1), R13
+	MOVQ R15, R14
+	MOVQ 56(AX), BX
+	SHLQ $2, BX
+	ADDQ BX, R15
+	ADDQ BX, R15
 	CMPB 128(AX), $0
-	JEQ zero99
+	JEQ zero89
 	MOVQ DI, BX
 	VMOVUPS (BX), Z0
 	VMOVUPS 64(BX), Z1
@@ -1217,8 +1224,8 @@ again98:
 	ADDQ R8, BX
 	VMOVUPS (BX), Z6
 	VMOVUPS 64(BX), Z7
-	JMP ready100
-zero99:
+	JMP ready90
+zero89:
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -1227,11 +1234,11 @@ zero99:
 	VXORPS Z5, Z5, Z5
 	VXORPS Z6, Z6, Z6
 	VXORPS Z7, Z7, Z7
-ready100:
+ready90:
 	MOVQ 96(AX), BX
 	CMPQ BX, $4
-	JLT tail102
-loop103:
+	JLT tail91
+loop92:
 	PREFETCHT0 1024(DX)
 	PREFETCHT0 1024(DX)(R10*1)
 	VMOVUPS (DX), Z8
@@ -1282,6 +1289,9 @@ loop103:
 	VFMADD231PS Z9, Z11, Z7
 	PREFETCHT0 1216(DX)
 	PREFETCHT0 1216(DX)(R10*1)
+	PREFETCHT0 (R14)
+	PREFETCHT0 (R14)(R9*1)
+	ADDQ $16, R14
 	VMOVUPS 192(DX), Z8
 	VMOVUPS 192(DX)(R10*1), Z9
 	VBROADCASTSS 12(SI), Z10
@@ -1301,11 +1311,11 @@ loop103:
 	ADDQ $256, DX
 	SUBQ $4, BX
 	CMPQ BX, $4
-	JGE loop103
-tail102:
+	JGE loop92
+tail91:
 	CMPQ BX, $1
-	JLT tail104
-loop105:
+	JLT tail93
+loop94:
 	PREFETCHT0 1024(DX)
 	PREFETCHT0 1024(DX)(R10*1)
 	VMOVUPS (DX), Z8
@@ -1327,9 +1337,8 @@ loop105:
 	ADDQ $64, DX
 	SUBQ $1, BX
 	CMPQ BX, $1
-	JGE loop105
-tail104:
-end101:
+	JGE loop94
+tail93:
 	MOVQ 96(AX), R12
 	SHLQ $6, R12
 	SUBQ R12, DX
@@ -1348,16 +1357,20 @@ end101:
 	ADDQ $128, DI
 	LEAQ (DX)(R10*2), DX
 	SUBQ $2, CX
-	JMP again98
-next97:
-again107:
+	JMP again88
+next87:
+again96:
 	CMPQ CX, $1
-	JLT next106
+	JLT next95
 	MOVQ 32(AX), SI
 	LEAQ (R9)(R9*2), R12
 	LEAQ (SI)(R12*1), R13
+	MOVQ R15, R14
+	MOVQ 56(AX), BX
+	SHLQ $2, BX
+	ADDQ BX, R15
 	CMPB 128(AX), $0
-	JEQ zero108
+	JEQ zero97
 	MOVQ DI, BX
 	VMOVUPS.Z (BX), K1, Z0
 	ADDQ R8, BX
@@ -1366,17 +1379,17 @@ again107:
 	VMOVUPS.Z (BX), K1, Z2
 	ADDQ R8, BX
 	VMOVUPS.Z (BX), K1, Z3
-	JMP ready109
-zero108:
+	JMP ready98
+zero97:
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
-ready109:
+ready98:
 	MOVQ 96(AX), BX
 	CMPQ BX, $4
-	JLT tail111
-loop112:
+	JLT tail99
+loop100:
 	PREFETCHT0 1024(DX)
 	VMOVUPS (DX), Z4
 	VBROADCASTSS (SI), Z5
@@ -1408,6 +1421,8 @@ loop112:
 	VBROADCASTSS 8(R13), Z6
 	VFMADD231PS Z4, Z6, Z3
 	PREFETCHT0 1216(DX)
+	PREFETCHT0 (R14)
+	ADDQ $16, R14
 	VMOVUPS 192(DX), Z4
 	VBROADCASTSS 12(SI), Z5
 	VFMADD231PS Z4, Z5, Z0
@@ -1422,11 +1437,11 @@ loop112:
 	ADDQ $256, DX
 	SUBQ $4, BX
 	CMPQ BX, $4
-	JGE loop112
-tail111:
+	JGE loop100
+tail99:
 	CMPQ BX, $1
-	JLT tail113
-loop114:
+	JLT tail101
+loop102:
 	PREFETCHT0 1024(DX)
 	VMOVUPS (DX), Z4
 	VBROADCASTSS (SI), Z5
@@ -1442,9 +1457,8 @@ loop114:
 	ADDQ $64, DX
 	SUBQ $1, BX
 	CMPQ BX, $1
-	JGE loop114
-tail113:
-end110:
+	JGE loop102
+tail101:
 	MOVQ 96(AX), R12
 	SHLQ $6, R12
 	SUBQ R12, DX
@@ -1459,18 +1473,26 @@ end110:
 	ADDQ $64, DI
 	LEAQ (DX)(R10*1), DX
 	SUBQ $1, CX
-	JMP again107
-next106:
+	JMP again96
+next95:
 	JMP done1
 rows5_3:
-again116:
+	IMUL3Q $5, R9, R15
+	ADDQ 32(AX), R15
+again104:
 	CMPQ CX, $4
-	JLT next115
+	JLT next103
 	MOVQ 32(AX), SI
 	LEAQ (R9)(R9*2), R12
 	LEAQ (SI)(R12*1), R13
+	MOVQ R15, R14
+	MOVQ 56(AX), BX
+	SHLQ $2, BX
+	ADDQ BX, R15
+	ADDQ BX, R15
+	ADDQ BX, R15
 	CMPB 128(AX), $0
-	JEQ zero117
+	JEQ zero105
 	MOVQ DI, BX
 	VMOVUPS (BX), Z0
 	VMOVUPS 64(BX), Z1
@@ -1496,8 +1518,8 @@ again116:
 	VMOVUPS 64(BX), Z17
 	VMOVUPS 128(BX), Z18
 	VMOVUPS 192(BX), Z19
-	JMP ready118
-zero117:
+	JMP ready106
+zero105:
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -1518,11 +1540,11 @@ zero117:
 	VXORPS Z17, Z17, Z17
 	VXORPS Z18, Z18, Z18
 	VXORPS Z19, Z19, Z19
-ready118:
+ready106:
 	MOVQ 96(AX), BX
 	CMPQ BX, $4
-	JLT tail120
-loop121:
+	JLT tail107
+loop108:
 	PREFETCHT0 1024(DX)
 	PREFETCHT0 1024(DX)(R10*1)
 	PREFETCHT0 1024(DX)(R10*2)
@@ -1626,6 +1648,10 @@ loop121:
 	PREFETCHT0 1216(DX)(R10*1)
 	PREFETCHT0 1216(DX)(R10*2)
 	PREFETCHT0 1216(DX)(R11*1)
+	PREFETCHT0 (R14)
+	PREFETCHT0 (R14)(R9*1)
+	PREFETCHT0 (R14)(R9*2)
+	ADDQ $16, R14
 	VMOVUPS 192(DX), Z20
 	VMOVUPS 192(DX)(R10*1), Z21
 	VMOVUPS 192(DX)(R10*2), Z22
@@ -1660,11 +1686,11 @@ loop121:
 	ADDQ $256, DX
 	SUBQ $4, BX
 	CMPQ BX, $4
-	JGE loop121
-tail120:
+	JGE loop108
+tail107:
 	CMPQ BX, $1
-	JLT tail122
-loop123:
+	JLT tail109
+loop110:
 	PREFETCHT0 1024(DX)
 	PREFETCHT0 1024(DX)(R10*1)
 	PREFETCHT0 1024(DX)(R10*2)
@@ -1703,9 +1729,8 @@ loop123:
 	ADDQ $64, DX
 	SUBQ $1, BX
 	CMPQ BX, $1
-	JGE loop123
-tail122:
-end119:
+	JGE loop110
+tail109:
 	MOVQ 96(AX), R12
 	SHLQ $6, R12
 	SUBQ R12, DX
@@ -1737,16 +1762,21 @@ end119:
 	ADDQ $256, DI
 	LEAQ (DX)(R10*4), DX
 	SUBQ $4, CX
-	JMP again116
-next115:
-again125:
+	JMP again104
+next103:
+again112:
 	CMPQ CX, $2
-	JLT next124
+	JLT next111
 	MOVQ 32(AX), SI
 	LEAQ (R9)(R9*2), R12
 	LEAQ (SI)(R12*1), R13
+	MOVQ R15, R14
+	MOVQ 56(AX), BX
+	SHLQ $2, BX
+	ADDQ BX, R15
+	ADDQ BX, R15
 	CMPB 128(AX), $0
-	JEQ zero126
+	JEQ zero113
 	MOVQ DI, BX
 	VMOVUPS (BX), Z0
 	VMOVUPS 64(BX), Z1
@@ -1762,8 +1792,8 @@ again125:
 	ADDQ R8, BX
 	VMOVUPS (BX), Z8
 	VMOVUPS 64(BX), Z9
-	JMP ready127
-zero126:
+	JMP ready114
+zero113:
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -1774,11 +1804,11 @@ zero126:
 	VXORPS Z7, Z7, Z7
 	VXORPS Z8, Z8, Z8
 	VXORPS Z9, Z9, Z9
-ready127:
+ready114:
 	MOVQ 96(AX), BX
 	CMPQ BX, $4
-	JLT tail129
-loop130:
+	JLT tail115
+loop116:
 	PREFETCHT0 1024(DX)
 	PREFETCHT0 1024(DX)(R10*1)
 	VMOVUPS (DX), Z10
@@ -1838,6 +1868,9 @@ loop130:
 	VFMADD231PS Z11, Z12, Z9
 	PREFETCHT0 1216(DX)
 	PREFETCHT0 1216(DX)(R10*1)
+	PREFETCHT0 (R14)
+	PREFETCHT0 (R14)(R9*1)
+	ADDQ $16, R14
 	VMOVUPS 192(DX), Z10
 	VMOVUPS 192(DX)(R10*1), Z11
 	VBROADCASTSS 12(SI), Z12
@@ -1860,11 +1893,11 @@ loop130:
 	ADDQ $256, DX
 	SUBQ $4, BX
 	CMPQ BX, $4
-	JGE loop130
-tail129:
+	JGE loop116
+tail115:
 	CMPQ BX, $1
-	JLT tail131
-loop132:
+	JLT tail117
+loop118:
 	PREFETCHT0 1024(DX)
 	PREFETCHT0 1024(DX)(R10*1)
 	VMOVUPS (DX), Z10
@@ -1889,9 +1922,8 @@ loop132:
 	ADDQ $64, DX
 	SUBQ $1, BX
 	CMPQ BX, $1
-	JGE loop132
-tail131:
-end128:
+	JGE loop118
+tail117:
 	MOVQ 96(AX), R12
 	SHLQ $6, R12
 	SUBQ R12, DX
@@ -1913,16 +1945,20 @@ end128:
 	ADDQ $128, DI
 	LEAQ (DX)(R10*2), DX
 	SUBQ $2, CX
-	JMP again125
-next124:
-again134:
+	JMP again112
+next111:
+again120:
 	CMPQ CX, $1
-	JLT next133
+	JLT next119
 	MOVQ 32(AX), SI
 	LEAQ (R9)(R9*2), R12
 	LEAQ (SI)(R12*1), R13
+	MOVQ R15, R14
+	MOVQ 56(AX), BX
+	SHLQ $2, BX
+	ADDQ BX, R15
 	CMPB 128(AX), $0
-	JEQ zero135
+	JEQ zero121
 	MOVQ DI, BX
 	VMOVUPS.Z (BX), K1, Z0
 	ADDQ R8, BX
@@ -1933,18 +1969,18 @@ again134:
 	VMOVUPS.Z (BX), K1, Z3
 	ADDQ R8, BX
 	VMOVUPS.Z (BX), K1, Z4
-	JMP ready136
-zero135:
+	JMP ready122
+zero121:
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
 	VXORPS Z4, Z4, Z4
-ready136:
+ready122:
 	MOVQ 96(AX), BX
 	CMPQ BX, $4
-	JLT tail138
-loop139:
+	JLT tail123
+loop124:
 	PREFETCHT0 1024(DX)
 	VMOVUPS (DX), Z5
 	VBROADCASTSS (SI), Z6
@@ -1982,6 +2018,8 @@ loop139:
 	VBROADCASTSS 8(R13)(R9*1), Z6
 	VFMADD231PS Z5, Z6, Z4
 	PREFETCHT0 1216(DX)
+	PREFETCHT0 (R14)
+	ADDQ $16, R14
 	VMOVUPS 192(DX), Z5
 	VBROADCASTSS 12(SI), Z6
 	VFMADD231PS Z5, Z6, Z0
@@ -1998,11 +2036,11 @@ loop139:
 	ADDQ $256, DX
 	SUBQ $4, BX
 	CMPQ BX, $4
-	JGE loop139
-tail138:
+	JGE loop124
+tail123:
 	CMPQ BX, $1
-	JLT tail140
-loop141:
+	JLT tail125
+loop126:
 	PREFETCHT0 1024(DX)
 	VMOVUPS (DX), Z5
 	VBROADCASTSS (SI), Z6
@@ -2020,9 +2058,8 @@ loop141:
 	ADDQ $64, DX
 	SUBQ $1, BX
 	CMPQ BX, $1
-	JGE loop141
-tail140:
-end137:
+	JGE loop126
+tail125:
 	MOVQ 96(AX), R12
 	SHLQ $6, R12
 	SUBQ R12, DX
@@ -2039,18 +2076,26 @@ end137:
 	ADDQ $64, DI
 	LEAQ (DX)(R10*1), DX
 	SUBQ $1, CX
-	JMP again134
-next133:
+	JMP again120
+next119:
 	JMP done1
 rows6_2:
-again143:
+	IMUL3Q $6, R9, R15
+	ADDQ 32(AX), R15
+again128:
 	CMPQ CX, $4
-	JLT next142
+	JLT next127
 	MOVQ 32(AX), SI
 	LEAQ (R9)(R9*2), R12
 	LEAQ (SI)(R12*1), R13
+	MOVQ R15, R14
+	MOVQ 56(AX), BX
+	SHLQ $2, BX
+	ADDQ BX, R15
+	ADDQ BX, R15
+	ADDQ BX, R15
 	CMPB 128(AX), $0
-	JEQ zero144
+	JEQ zero129
 	MOVQ DI, BX
 	VMOVUPS (BX), Z0
 	VMOVUPS 64(BX), Z1
@@ -2081,8 +2126,8 @@ again143:
 	VMOVUPS 64(BX), Z21
 	VMOVUPS 128(BX), Z22
 	VMOVUPS 192(BX), Z23
-	JMP ready145
-zero144:
+	JMP ready130
+zero129:
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -2107,11 +2152,11 @@ zero144:
 	VXORPS Z21, Z21, Z21
 	VXORPS Z22, Z22, Z22
 	VXORPS Z23, Z23, Z23
-ready145:
+ready130:
 	MOVQ 96(AX), BX
 	CMPQ BX, $4
-	JLT tail147
-loop148:
+	JLT tail131
+loop132:
 	PREFETCHT0 1024(DX)
 	PREFETCHT0 1024(DX)(R10*1)
 	PREFETCHT0 1024(DX)(R10*2)
@@ -2230,6 +2275,10 @@ loop148:
 	PREFETCHT0 1216(DX)(R10*1)
 	PREFETCHT0 1216(DX)(R10*2)
 	PREFETCHT0 1216(DX)(R11*1)
+	PREFETCHT0 (R14)
+	PREFETCHT0 (R14)(R9*1)
+	PREFETCHT0 (R14)(R9*2)
+	ADDQ $16, R14
 	VMOVUPS 192(DX), Z24
 	VMOVUPS 192(DX)(R10*1), Z25
 	VMOVUPS 192(DX)(R10*2), Z26
@@ -2269,11 +2318,11 @@ loop148:
 	ADDQ $256, DX
 	SUBQ $4, BX
 	CMPQ BX, $4
-	JGE loop148
-tail147:
+	JGE loop132
+tail131:
 	CMPQ BX, $1
-	JLT tail149
-loop150:
+	JLT tail133
+loop134:
 	PREFETCHT0 1024(DX)
 	PREFETCHT0 1024(DX)(R10*1)
 	PREFETCHT0 1024(DX)(R10*2)
@@ -2317,9 +2366,8 @@ loop150:
 	ADDQ $64, DX
 	SUBQ $1, BX
 	CMPQ BX, $1
-	JGE loop150
-tail149:
-end146:
+	JGE loop134
+tail133:
 	MOVQ 96(AX), R12
 	SHLQ $6, R12
 	SUBQ R12, DX
@@ -2356,16 +2404,21 @@ end146:
 	ADDQ $256, DI
 	LEAQ (DX)(R10*4), DX
 	SUBQ $4, CX
-	JMP again143
-next142:
-again152:
+	JMP again128
+next127:
+again136:
 	CMPQ CX, $2
-	JLT next151
+	JLT next135
 	MOVQ 32(AX), SI
 	LEAQ (R9)(R9*2), R12
 	LEAQ (SI)(R12*1), R13
+	MOVQ R15, R14
+	MOVQ 56(AX), BX
+	SHLQ $2, BX
+	ADDQ BX, R15
+	ADDQ BX, R15
 	CMPB 128(AX), $0
-	JEQ zero153
+	JEQ zero137
 	MOVQ DI, BX
 	VMOVUPS (BX), Z0
 	VMOVUPS 64(BX), Z1
@@ -2384,8 +2437,8 @@ again152:
 	ADDQ R8, BX
 	VMOVUPS (BX), Z10
 	VMOVUPS 64(BX), Z11
-	JMP ready154
-zero153:
+	JMP ready138
+zero137:
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
@@ -2398,11 +2451,11 @@ zero153:
 	VXORPS Z9, Z9, Z9
 	VXORPS Z10, Z10, Z10
 	VXORPS Z11, Z11, Z11
-ready154:
+ready138:
 	MOVQ 96(AX), BX
 	CMPQ BX, $4
-	JLT tail156
-loop157:
+	JLT tail139
+loop140:
 	PREFETCHT0 1024(DX)
 	PREFETCHT0 1024(DX)(R10*1)
 	VMOVUPS (DX), Z12
@@ -2471,6 +2524,9 @@ loop157:
 	VFMADD231PS Z13, Z15, Z11
 	PREFETCHT0 1216(DX)
 	PREFETCHT0 1216(DX)(R10*1)
+	PREFETCHT0 (R14)
+	PREFETCHT0 (R14)(R9*1)
+	ADDQ $16, R14
 	VMOVUPS 192(DX), Z12
 	VMOVUPS 192(DX)(R10*1), Z13
 	VBROADCASTSS 12(SI), Z14
@@ -2496,11 +2552,11 @@ loop157:
 	ADDQ $256, DX
 	SUBQ $4, BX
 	CMPQ BX, $4
-	JGE loop157
-tail156:
+	JGE loop140
+tail139:
 	CMPQ BX, $1
-	JLT tail158
-loop159:
+	JLT tail141
+loop142:
 	PREFETCHT0 1024(DX)
 	PREFETCHT0 1024(DX)(R10*1)
 	VMOVUPS (DX), Z12
@@ -2528,9 +2584,8 @@ loop159:
 	ADDQ $64, DX
 	SUBQ $1, BX
 	CMPQ BX, $1
-	JGE loop159
-tail158:
-end155:
+	JGE loop142
+tail141:
 	MOVQ 96(AX), R12
 	SHLQ $6, R12
 	SUBQ R12, DX
@@ -2555,16 +2610,20 @@ end155:
 	ADDQ $128, DI
 	LEAQ (DX)(R10*2), DX
 	SUBQ $2, CX
-	JMP again152
-next151:
-again161:
+	JMP again136
+next135:
+again144:
 	CMPQ CX, $1
-	JLT next160
+	JLT next143
 	MOVQ 32(AX), SI
 	LEAQ (R9)(R9*2), R12
 	LEAQ (SI)(R12*1), R13
+	MOVQ R15, R14
+	MOVQ 56(AX), BX
+	SHLQ $2, BX
+	ADDQ BX, R15
 	CMPB 128(AX), $0
-	JEQ zero162
+	JEQ zero145
 	MOVQ DI, BX
 	VMOVUPS.Z (BX), K1, Z0
 	ADDQ R8, BX
@@ -2577,19 +2636,19 @@ again161:
 	VMOVUPS.Z (BX), K1, Z4
 	ADDQ R8, BX
 	VMOVUPS.Z (BX), K1, Z5
-	JMP ready163
-zero162:
+	JMP ready146
+zero145:
 	VXORPS Z0, Z0, Z0
 	VXORPS Z1, Z1, Z1
 	VXORPS Z2, Z2, Z2
 	VXORPS Z3, Z3, Z3
 	VXORPS Z4, Z4, Z4
 	VXORPS Z5, Z5, Z5
-ready163:
+ready146:
 	MOVQ 96(AX), BX
 	CMPQ BX, $4
-	JLT tail165
-loop166:
+	JLT tail147
+loop148:
 	PREFETCHT0 1024(DX)
 	VMOVUPS (DX), Z6
 	VBROADCASTSS (SI), Z7
@@ -2633,6 +2692,8 @@ loop166:
 	VBROADCASTSS 8(R13)(R9*2), Z8
 	VFMADD231PS Z6, Z8, Z5
 	PREFETCHT0 1216(DX)
+	PREFETCHT0 (R14)
+	ADDQ $16, R14
 	VMOVUPS 192(DX), Z6
 	VBROADCASTSS 12(SI), Z7
 	VFMADD231PS Z6, Z7, Z0
@@ -2651,11 +2712,11 @@ loop166:
 	ADDQ $256, DX
 	SUBQ $4, BX
 	CMPQ BX, $4
-	JGE loop166
-tail165:
+	JGE loop148
+tail147:
 	CMPQ BX, $1
-	JLT tail167
-loop168:
+	JLT tail149
+loop150:
 	PREFETCHT0 1024(DX)
 	VMOVUPS (DX), Z6
 	VBROADCASTSS (SI), Z7
@@ -2675,9 +2736,8 @@ loop168:
 	ADDQ $64, DX
 	SUBQ $1, BX
 	CMPQ BX, $1
-	JGE loop168
-tail167:
-end164:
+	JGE loop150
+tail149:
 	MOVQ 96(AX), R12
 	SHLQ $6, R12
 	SUBQ R12, DX
@@ -2696,8 +2756,8 @@ end164:
 	ADDQ $64, DI
 	LEAQ (DX)(R10*1), DX
 	SUBQ $1, CX
-	JMP again161
-next160:
+	JMP again144
+next143:
 	JMP done1
 done1:
 	VZEROUPPER

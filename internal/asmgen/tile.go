@@ -35,6 +35,8 @@ var (
 	tileK      = BX              // steps left
 	tileTmp    = R12             // also the fifth of eight panels
 	tileX      = [2]Reg{SI, R13} // three rows each
+	tileNext   = R14             // activations of the rows to come, being fetched
+	tileRest   = R15             // rows that will be fetched after those
 )
 
 // isa is what differs between the two vector lengths of a float kernel.
@@ -157,6 +159,10 @@ func (t *tileKernel) widthMask() {
 
 // rowBlock writes the loops over the panels for one number of rows.
 func (t *tileKernel) rowBlock(rows int, done Label) {
+	if rows >= fetchRows {
+		t.Op("IMUL3Q", Imm(rows), tileLdx, tileRest)
+		t.Op("ADDQ", t.field(TileX), tileRest)
+	}
 	for _, p := range t.shape[rows] {
 		next, again := t.NewLabel("next"), t.NewLabel("again")
 		t.Mark(again)
@@ -190,6 +196,7 @@ func (t *tileKernel) block(rows, panels int) {
 	if panels > 4 {
 		t.Op("LEAQ", Indexed(tileW, tileStep, 4, 0), tileTmp)
 	}
+	t.nextRows(rows, panels)
 	t.start(rows, panels)
 	t.Op("MOVQ", t.field(TileK), tileK)
 	t.loop(t, rows, panels)
@@ -213,14 +220,13 @@ func (t *tileKernel) kLoop(rows, panels int, step func(u int)) {
 	if t.isWide(rows) {
 		xStep *= 2
 	}
-	end := t.NewLabel("end")
 	for _, unroll := range []int{4, 1} {
 		next, again := t.NewLabel("tail"), t.NewLabel("loop")
 		t.Op("CMPQ", tileK, Imm(unroll))
 		t.Op("JLT", next)
 		t.Mark(again)
 		for u := range unroll {
-			t.prefetch(rows, panels, u)
+			t.fetch(rows, panels, u)
 			step(u)
 		}
 		for i := 0; 3*i < rows; i++ {
@@ -235,20 +241,50 @@ func (t *tileKernel) kLoop(rows, panels int, step func(u int)) {
 		t.Op("JGE", again)
 		t.Mark(next)
 	}
-	t.Mark(end)
 }
 
 // A block of many rows takes so long for each row of a panel that the processor
 // by itself does not fetch weights from memory early enough. With few rows it
 // does, and several panels at a time are fetched better without help.
-const prefetchRows = 4
+const fetchRows = 4
 
-func (t *tileKernel) prefetch(rows, panels, u int) {
-	if rows < prefetchRows {
+// fetch asks for the weights that are needed soon, and once a round for the
+// activations of the tile that probably follows: each of its rows is too short
+// a stream for the processor to see.
+func (t *tileKernel) fetch(rows, panels, u int) {
+	if rows < fetchRows {
 		return
 	}
 	for p := range panels {
 		t.Op("PREFETCHT0", t.wAt(p, u*panelRow+t.ahead))
+	}
+	if u != 3 {
+		return
+	}
+	for i := range t.rowsFetched(panels) {
+		if i == 0 {
+			t.Op("PREFETCHT0", At(tileNext, 0))
+		} else {
+			t.Op("PREFETCHT0", Indexed(tileNext, tileLdx, i, 0))
+		}
+	}
+	t.Op("ADDQ", Imm(4*xStep), tileNext)
+}
+
+// rowsFetched is how many rows a block fetches: with one for each of its
+// panels, six panels fetch a tile.
+func (t *tileKernel) rowsFetched(panels int) int { return min(panels, 3) }
+
+// nextRows sets the rows that a block fetches.
+func (t *tileKernel) nextRows(rows, panels int) {
+	if rows < fetchRows {
+		return
+	}
+	t.Op("MOVQ", tileRest, tileNext)
+	t.Op("MOVQ", t.field(TileLdx), tileK)
+	t.Op("SHLQ", Imm(t.shift), tileK)
+	for range t.rowsFetched(panels) {
+		t.Op("ADDQ", tileK, tileRest)
 	}
 }
 
