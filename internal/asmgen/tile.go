@@ -250,7 +250,8 @@ const fetchRows = 4
 
 // fetch asks for the weights that are needed soon, and once a round for the
 // activations of the tile that probably follows: each of its rows is too short
-// a stream for the processor to see.
+// a stream for the processor to see. These go to the second-level cache, since
+// they may share sets with the rows at hand.
 func (t *tileKernel) fetch(rows, panels, u int) {
 	if rows < fetchRows {
 		return
@@ -263,9 +264,9 @@ func (t *tileKernel) fetch(rows, panels, u int) {
 	}
 	for i := range t.rowsFetched(panels) {
 		if i == 0 {
-			t.Op("PREFETCHT0", At(tileNext, 0))
+			t.Op("PREFETCHT1", At(tileNext, 0))
 		} else {
-			t.Op("PREFETCHT0", Indexed(tileNext, tileLdx, i, 0))
+			t.Op("PREFETCHT1", Indexed(tileNext, tileLdx, i, 0))
 		}
 	}
 	t.Op("ADDQ", Imm(4*xStep), tileNext)

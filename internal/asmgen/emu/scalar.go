@@ -39,6 +39,7 @@ var scalars = map[string]func(m *Machine, args []fmt.Stringer){
 	"STMXCSR":    func(m *Machine, a []fmt.Stringer) { m.set(a[0], 4, uint64(m.mxcsr)) },
 	"LDMXCSR":    func(m *Machine, a []fmt.Stringer) { m.mxcsr = uint32(m.get(a[0], 4)) },
 	"PREFETCHT0": func(m *Machine, a []fmt.Stringer) {},
+	"PREFETCHT1": func(m *Machine, a []fmt.Stringer) {},
 	"VZEROUPPER": func(m *Machine, a []fmt.Stringer) {
 		for i := range 16 {
 			clear(m.vec[i][16:])
