@@ -30,6 +30,7 @@ import (
 	"wenmo/checkpoint"
 	"wenmo/engine"
 	"wenmo/hub"
+	"wenmo/internal/readfile"
 	"wenmo/kernel"
 	"wenmo/model"
 	"wenmo/tensor"
@@ -306,7 +307,7 @@ func openSource(path string) (*source, error) {
 		s.dir = filepath.Dir(path)
 	}
 	name := filepath.Join(s.dir, "config.json")
-	data, err := os.ReadFile(name)
+	data, err := readfile.Regular(name)
 	if err == nil {
 		s.config, err = model.ParseConfig(data, name)
 	}
@@ -352,7 +353,7 @@ func (s *source) generationConfig() (data []byte, name string, err error) {
 		return []byte(text), s.path + ": " + checkpoint.KeyGenerationConfig, nil
 	}
 	name = filepath.Join(s.dir, "generation_config.json")
-	data, err = os.ReadFile(name)
+	data, err = readfile.Regular(name)
 	if errors.Is(err, os.ErrNotExist) {
 		err = nil
 	}

@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"wenmo/internal/readfile"
 )
 
 // ErrNone is the error of a directory that holds no vocabulary.
@@ -106,7 +108,7 @@ func (d *modelDir) has(name string) bool {
 }
 
 func (d *modelDir) read(name string) ([]byte, error) {
-	data, err := os.ReadFile(d.path(name))
+	data, err := readfile.Regular(d.path(name))
 	var p *fs.PathError
 	if errors.As(err, &p) {
 		return nil, fmt.Errorf("%s: %w", d.path(name), p.Err)

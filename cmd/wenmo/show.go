@@ -75,7 +75,7 @@ func showTypes(r wenmo.Report) string {
 func showTensors(r wenmo.Report) string {
 	rows := [][]string{{say("show.tensor"), say("show.type"), say("show.shape"), ">" + say("show.size")}}
 	for _, t := range r.Tensors {
-		rows = append(rows, []string{t.Name, t.DType.String(), fmt.Sprint(t.Shape), bytesText(int64(t.Bytes))})
+		rows = append(rows, []string{tame(t.Name), t.DType.String(), fmt.Sprint(t.Shape), bytesText(int64(t.Bytes))})
 	}
 	return table(rows)
 }
@@ -86,7 +86,7 @@ func configOf(r wenmo.Report) ([][]string, error) {
 	var rows [][]string
 	if r.Format == "gguf" {
 		for _, kv := range r.Metadata {
-			rows = append(rows, []string{kv.Key, plainValue(kv.Value)})
+			rows = append(rows, []string{tame(kv.Key), plainValue(kv.Value)})
 		}
 		return rows, nil
 	}
