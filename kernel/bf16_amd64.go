@@ -7,6 +7,8 @@ import "sync"
 //go:noescape
 func bf16TileAVX2(t *tile[uint16])
 
+func resetMXCSR()
+
 //go:noescape
 func bf16WidenAVX2(t *tile[uint16])
 
@@ -23,7 +25,7 @@ func bf16Tile(t *tile[uint16]) {
 	switch active {
 	case avx2:
 		if t.rows <= bf16Plans[avx2].stream {
-			bf16TileAVX2(t)
+			bf16AVX2(t)
 		} else {
 			bf16Tall(t)
 		}
@@ -34,12 +36,25 @@ func bf16Tile(t *tile[uint16]) {
 	}
 }
 
+// bf16AVX2 flushes subnormals while it runs. Where it faults instead of returning,
+// since weights are a mapped file that has gone, the thread must not go on so.
+func bf16AVX2(t *tile[uint16]) {
+	returned := false
+	defer func() {
+		if !returned {
+			resetMXCSR()
+		}
+	}()
+	bf16TileAVX2(t)
+	returned = true
+}
+
 // bf16Tall widens the activations of a tile once for all its panels.
 func bf16Tall(t *tile[uint16]) {
 	wide := wideRows.Get().(*wideTile)
 	t.wide = wide[:]
 	bf16WidenAVX2(t)
-	bf16TileAVX2(t)
+	bf16AVX2(t)
 	wideRows.Put(wide)
 }
 

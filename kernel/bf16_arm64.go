@@ -2,6 +2,8 @@
 
 package kernel
 
+func resetFPCR()
+
 //go:noescape
 func bf16TileNEON(t *tile[uint16])
 
@@ -19,22 +21,31 @@ func bf16Tile(t *tile[uint16]) {
 }
 
 // bf16NEON leaves to the portable definition what assembly stops at: a panel
-// in which a sum was tiny.
+// in which a sum was tiny. Where assembly faults instead of returning, since
+// weights are a mapped file that has gone, the thread must not go on flushing
+// subnormals.
 func bf16NEON(t *tile[uint16]) {
+	returned := false
+	defer func() {
+		if !returned {
+			resetFPCR()
+		}
+	}()
 	for {
 		bf16TileNEON(t)
 		if t.done == t.panels {
-			return
+			break
 		}
 		t.skip(t.done)
 		one := *t
 		one.panels = 1
 		bf16TilePortable(&one)
 		if t.panels == 1 {
-			return
+			break
 		}
 		t.skip(1)
 	}
+	returned = true
 }
 
 // skip makes the tile begin n panels later.

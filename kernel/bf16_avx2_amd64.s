@@ -2866,3 +2866,10 @@ next5:
 	JNE row1
 	VZEROUPPER
 	RET
+
+// func resetMXCSR()
+TEXT ·resetMXCSR(SB), NOSPLIT, $8-0
+	MOVL $8064, AX
+	MOVL AX, frame-8(SP)
+	LDMXCSR frame-8(SP)
+	RET

@@ -1929,3 +1929,8 @@ stop1:
 	SUB R13, R16
 	MOVD R16, 160(R0)
 	RET
+
+// func resetFPCR()
+TEXT ·resetFPCR(SB), NOSPLIT, $0-0
+	MOVD ZR, FPCR
+	RET

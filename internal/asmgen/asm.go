@@ -154,7 +154,8 @@ func (in Inst) String() string {
 	return strings.TrimSpace("\t" + in.Op + " " + strings.Join(args, ", "))
 }
 
-// Func is one assembly function, of signature func(Arg *…).
+// Func is one assembly function, of signature func(Arg *…), or func() where Arg
+// is empty.
 type Func struct {
 	Name  string
 	Doc   string
@@ -213,7 +214,11 @@ func (f *File) Text() string {
 		if fn.Frame > noSplitFrame {
 			flag = "0"
 		}
-		fmt.Fprintf(&b, "\n// %s\nTEXT ·%s(SB), %s, $%d-8\n", fn.Doc, fn.Name, flag, fn.Frame)
+		args := 8
+		if fn.Arg == "" {
+			args = 0
+		}
+		fmt.Fprintf(&b, "\n// %s\nTEXT ·%s(SB), %s, $%d-%d\n", fn.Doc, fn.Name, flag, fn.Frame, args)
 		for _, in := range fn.Insts {
 			if in.Op != "" {
 				b.WriteByte('\t')

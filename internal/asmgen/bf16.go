@@ -6,7 +6,7 @@ func BF16AVX2() *File {
 	return &File{
 		Path: "kernel/bf16_avx2_amd64.s", Tags: asmTags,
 		Data:  []Data{lanes(), upperHalves()},
-		Funcs: []*Func{bf16TileAVX2(), bf16WidenAVX2()},
+		Funcs: []*Func{bf16TileAVX2(), bf16WidenAVX2(), resetMXCSR()},
 	}
 }
 
@@ -50,6 +50,19 @@ func bf16TileAVX2() *Func {
 	t.Op("VZEROUPPER")
 	t.Op("RET")
 	return t.Func
+}
+
+// resetMXCSR gives MXCSR the value that Go programs run with, for a caller that
+// bf16TileAVX2 never returned to.
+func resetMXCSR() *Func {
+	const name, masked = "resetMXCSR", 0x1f80
+	f := &Func{Name: name, Frame: 8, Doc: "func " + name + "()"}
+	at := Mem{Frame: true, Disp: -8}
+	f.Op("MOVL", Imm(masked), AX)
+	f.Op("MOVL", AX, at)
+	f.Op("LDMXCSR", at)
+	f.Op("RET")
+	return f
 }
 
 // BF16WideRows is from how many rows on the AVX2 kernel takes activations that

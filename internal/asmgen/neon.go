@@ -369,7 +369,10 @@ func BF16NEON() *File {
 	t.Op("SUB", neonPanels, neonTmp)
 	t.Op("MOVD", neonTmp, t.field(TileDone))
 	t.Op("RET")
-	return &File{Path: "kernel/bf16_neon_arm64.s", Tags: asmTags, Funcs: []*Func{t.Func}}
+	reset := &Func{Name: "resetFPCR", Doc: "func resetFPCR()"}
+	reset.Op("MOVD", text("ZR"), text("FPCR"))
+	reset.Op("RET")
+	return &File{Path: "kernel/bf16_neon_arm64.s", Tags: asmTags, Funcs: []*Func{t.Func, reset}}
 }
 
 // Bits of FPCR and FPSR.
