@@ -7,15 +7,22 @@
 // A kernel is built from structured instructions (Inst), not from text, so that
 // package emu can run it on any machine, registers, memory and all, and tests
 // can compare AVX-512 kernels with the portable definition where there is no
-// AVX-512.
+// AVX-512. The kernels for arm64 are tested on the processor or in qemu:
+//
+//	GOARCH=arm64 go test -exec "qemu-aarch64-static -cpu max" ./kernel
+//	GOARCH=arm64 go test -exec "qemu-aarch64-static -cpu cortex-a72" ./kernel
+//
+// with GODEBUG=asyncpreemptoff=1; the second processor has no SDOT.
 //
 // To add a family of kernels: write one file here with a function that returns
-// its *File (see f32.go), add that function to Files, run the line above, and
-// declare the Go side in package kernel in a file with the build tags
+// its *File (see f32.go), add that function to Files, run the first line above,
+// and declare the Go side in package kernel in a file with the build tags
 // "amd64 && !purego && !race". A kernel takes one pointer to a struct whose
 // fields it reads by offset; state the offsets once, as constants, and compare
-// them with unsafe.Offsetof in a test of package kernel. Instructions that the
-// emulator does not know yet go into a table of package emu.
+// them with unsafe.Offsetof in a test of package kernel. A pointer in that struct
+// must not be moved beyond its slice, since the garbage collector sees it.
+// Instructions that the emulator does not know yet go into a table of package
+// emu.
 package asmgen
 
 import (
