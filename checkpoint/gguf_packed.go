@@ -14,10 +14,10 @@ import (
 // a Hugging Face directory, as text.
 //
 // Opening checks every size against the file, and reads no weight: that they
-// are finite was checked when they were packed. A file that is cut short while
-// it is open ends the program, for kernels read it unguarded. WriteGGUF puts a
-// new file in the place of the old one and leaves that to those who have it
-// open.
+// are finite was checked when they were packed. That a file was cut short while
+// it is open shows as a fault where kernels read it, which who runs a pass turns
+// into an error (debug.SetPanicOnFault). WriteGGUF puts a new file in the place
+// of the old one and leaves that to those who have it open.
 const (
 	packedArchitecture = "wenmo"
 	packedVersion      = 1 // of the layout of panels; a change of kernel's makes a new one
