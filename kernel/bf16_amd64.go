@@ -2,7 +2,10 @@
 
 package kernel
 
-import "sync"
+import (
+	"runtime"
+	"sync"
+)
 
 //go:noescape
 func bf16TileAVX2(t *tile[uint16])
@@ -38,7 +41,11 @@ func bf16Tile(t *tile[uint16]) {
 
 // bf16AVX2 flushes subnormals while it runs. Where it faults instead of returning,
 // since weights are a mapped file that has gone, the thread must not go on so.
+// It is locked for that: the panic may otherwise move to another thread before
+// the reset, or start one, which inherits the flag.
 func bf16AVX2(t *tile[uint16]) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	returned := false
 	defer func() {
 		if !returned {

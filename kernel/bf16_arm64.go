@@ -2,6 +2,8 @@
 
 package kernel
 
+import "runtime"
+
 func resetFPCR()
 
 //go:noescape
@@ -23,8 +25,11 @@ func bf16Tile(t *tile[uint16]) {
 // bf16NEON leaves to the portable definition what assembly stops at: a panel
 // in which a sum was tiny. Where assembly faults instead of returning, since
 // weights are a mapped file that has gone, the thread must not go on flushing
-// subnormals.
+// subnormals. It is locked for that: the panic may otherwise move to another
+// thread before the reset, or start one, which inherits the flag.
 func bf16NEON(t *tile[uint16]) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	returned := false
 	defer func() {
 		if !returned {
