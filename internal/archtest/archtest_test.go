@@ -34,10 +34,14 @@ var allowed = map[string][]string{
 	"checkpoint": {"tensor", "kernel"},
 	"model":      {"nn", "checkpoint", "tensor", "kernel"},
 	"engine":     {"model", "nn", "tensor", "kernel"},
-	"eval":       {},
-	"wenmo":      {"engine", "eval", "model", "nn", "tensor", "kernel", "checkpoint", "tokenizer", "chat", "hub"},
-	"bench":      {"wenmo", "engine", "model", "nn", "tensor", "kernel", "checkpoint", "tokenizer", "chat"},
-	"cmd/wenmo":  {"wenmo", "bench", "chat", "tokenizer"},
+	"dataset":    {"tokenizer", "chat"},
+	"report":     {},
+	"train":      {"model", "nn", "tensor", "kernel", "dataset", "checkpoint", "tokenizer", "chat", "report"},
+	"eval":       {"engine", "dataset", "report"},
+	"wenmo":      {"train", "dataset", "report", "engine", "eval", "model", "nn", "tensor", "kernel", "checkpoint", "tokenizer", "chat", "hub"},
+	"task":       {"wenmo", "chat", "tokenizer"},
+	"bench":      {"wenmo", "train", "dataset", "engine", "model", "nn", "tensor", "kernel", "checkpoint", "tokenizer", "chat"},
+	"cmd/wenmo":  {"wenmo", "task", "bench", "chat", "tokenizer"},
 }
 
 func TestImports(t *testing.T) {
