@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -46,8 +47,13 @@ var shapes = map[string]shape{
 	"tiny-llama":   {llamaConfig(4, 256, 704, 4, 2, 512, 512, 10000), llamaTensors},
 	"smollm2-135m": {llamaConfig(30, 576, 1536, 9, 3, 49152, 8192, 100000), llamaTensors},
 	"qwen2.5-0.5b": {qwenConfig(), llamaTensors},
-	"gpt2-124m":    {gpt2Config(), gpt2Tensors},
-	"bert-base":    {bertConfig(), bertTensors},
+	"gpt2-124m":    {gpt2Config(768, 12, 12, 1024, 50257), gpt2Tensors},
+	"bert-base":    {bertConfig("BertForMaskedLM", 768, 12, 12, 512, 30522), bertTensors},
+
+	// What the training benchmarks measure.
+	"gpt-12m":      {gpt2Config(384, 6, 6, 256, 4096), gpt2Tensors},
+	"mlm-12m":      {bertConfig("BertForMaskedLM", 384, 6, 6, 256, 4096), bertTensors},
+	"classify-12m": {bertClassifierConfig(384, 6, 6, 256, 4096, 4), bertTensors},
 }
 
 // Shapes returns the names that Create knows, sorted.
@@ -80,22 +86,32 @@ func qwenConfig() map[string]any {
 	return c
 }
 
-func gpt2Config() map[string]any {
+func gpt2Config(hidden, layers, heads, context, vocab int) map[string]any {
 	return map[string]any{
 		"architectures": []string{"GPT2LMHeadModel"}, "model_type": "gpt2",
-		"n_embd": 768, "n_layer": 12, "n_head": 12, "n_positions": 1024, "n_ctx": 1024, "vocab_size": 50257,
+		"n_embd": hidden, "n_layer": layers, "n_head": heads, "n_positions": context, "n_ctx": context, "vocab_size": vocab,
 		"activation_function": "gelu_new", "layer_norm_epsilon": 1e-5, "tie_word_embeddings": true,
 		"initializer_range": 0.02, "bos_token_id": 0, "eos_token_id": 0,
 	}
 }
 
-func bertConfig() map[string]any {
+func bertConfig(architecture string, hidden, layers, heads, context, vocab int) map[string]any {
 	return map[string]any{
-		"architectures": []string{"BertForMaskedLM"}, "model_type": "bert",
-		"hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 12, "intermediate_size": 3072,
-		"vocab_size": 30522, "max_position_embeddings": 512, "type_vocab_size": 2, "hidden_act": "gelu",
+		"architectures": []string{architecture}, "model_type": "bert",
+		"hidden_size": hidden, "num_hidden_layers": layers, "num_attention_heads": heads, "intermediate_size": 4 * hidden,
+		"vocab_size": vocab, "max_position_embeddings": context, "type_vocab_size": 2, "hidden_act": "gelu",
 		"layer_norm_eps": 1e-12, "tie_word_embeddings": true, "initializer_range": 0.02, "pad_token_id": 0,
 	}
+}
+
+func bertClassifierConfig(hidden, layers, heads, context, vocab, classes int) map[string]any {
+	c := bertConfig("BertForSequenceClassification", hidden, layers, heads, context, vocab)
+	labels := map[string]any{}
+	for i := range classes {
+		labels[strconv.Itoa(i)] = fmt.Sprintf("LABEL_%d", i)
+	}
+	c["id2label"] = labels
+	return c
 }
 
 func matrix(name string, rows, cols int) weightShape {
@@ -180,6 +196,9 @@ func bertTensors(c map[string]any) []weightShape {
 			affine(a+"self.value", hidden, hidden), affine(a+"output.dense", hidden, hidden),
 			layerNorm(a+"output.LayerNorm", hidden), affine(p+"intermediate.dense", inner, hidden),
 			affine(p+"output.dense", hidden, inner), layerNorm(p+"output.LayerNorm", hidden))
+	}
+	if labels, ok := c["id2label"].(map[string]any); ok {
+		return slices.Concat(out, affine("bert.pooler.dense", hidden, hidden), affine("classifier", len(labels), hidden))
 	}
 	const head = "cls.predictions."
 	out = slices.Concat(out, affine(head+"transform.dense", hidden, hidden), layerNorm(head+"transform.LayerNorm", hidden))

@@ -56,7 +56,7 @@ func benchCommand() *cobra.Command {
 		}
 		return emit(cmd, benchTable(result))
 	}
-	cmd.AddCommand(benchGEMMCommand(), benchMemCommand())
+	cmd.AddCommand(benchGEMMCommand(), benchMemCommand(), benchTrainCommand())
 	return cmd
 }
 
@@ -130,4 +130,42 @@ func parseSize(text string) (m, k, n int, err error) {
 		}
 	}
 	return size[0], size[1], size[2], nil
+}
+
+func benchTrainCommand() *cobra.Command {
+	opt := bench.TrainOptions{Shape: "gpt-12m", DType: "f32", Steps: 8}
+	var asJSON bool
+	cmd := describe(&cobra.Command{Use: "train --shape SHAPE", Args: arguments(0)}, "bench_train")
+	addChoice(cmd, "model", choice{&opt.Shape, bench.TrainShapes()}, "shape", say("flag.bench_train_shape"))
+	addChoice(cmd, "model", choice{&opt.DType, []string{"f32", "bf16"}}, "dtype", say("flag.train_dtype"))
+	addFlag(cmd, "input", func(f *pflag.FlagSet) {
+		f.StringVar(&opt.Init, "init", "", say("flag.bench_train_init"))
+		f.StringVar(&opt.Batches, "batches", "", say("flag.bench_train_batches"))
+		f.Var(count{&opt.Steps, 1}, "steps", say("flag.bench_train_steps"))
+	})
+	addThreads(cmd, &opt.Threads)
+	addFlag(cmd, "output", func(f *pflag.FlagSet) { f.BoolVar(&asJSON, "json", false, say("flag.bench_train_json")) })
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		ctx, stop := interruptible(cmd)
+		defer stop()
+		opt.Threads = cmp.Or(opt.Threads, wenmo.DefaultThreads())
+		line := progressLine(cmd, say("progress.bench"), progress.Items)
+		result, err := bench.Train(ctx, opt, func(done, total int) { line.Set(int64(done), int64(total)) })
+		line.End()
+		if err != nil {
+			return unlessInterrupted(ctx, err, "")
+		}
+		if asJSON {
+			return emitJSON(cmd, result)
+		}
+		n := len(result.Losses)
+		return emit(cmd, table([][]string{
+			{say("bench.train"), runsText(result.TokensPerSecond)},
+			{say("bench.loss"), fmt.Sprintf("%.4f → %.4f", result.Losses[0], result.Losses[n-1])},
+			{say("bench.peak"), fmt.Sprintf("%.0f %%", 100*result.PeakFraction)},
+			{say("bench.memory"), bytesText(result.PeakRSS)},
+			{say("bench.kernel"), say("bench.kernel_value", result.Kernel, result.Threads)},
+		}))
+	}
+	return cmd
 }
