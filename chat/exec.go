@@ -335,14 +335,38 @@ func (ip *interp) autoescapeBlock(n *autoescapeStmt, a *activation) (control, er
 	return c, err
 }
 
+// generation runs a generation block and keeps its place if that is asked for;
+// one inside another belongs to it.
+func (ip *interp) generation(body *macro) error {
+	mark := ip.marks
+	if mark != nil && mark.inside {
+		mark = nil
+	}
+	if mark != nil && ip.out != mark.text {
+		return errorf(Runtime, "a generation block inside a macro, a call, a filter or a set block has no place in the text")
+	}
+	if mark != nil {
+		mark.inside = true
+	}
+	v, err := ip.callMacro(body, arguments{})
+	if err != nil {
+		return err
+	}
+	start := ip.out.Len()
+	if err := ip.writeText(v); err != nil || mark == nil {
+		return err
+	}
+	mark.inside = false
+	if end := ip.out.Len(); end > start {
+		mark.spans = append(mark.spans, [2]int{start, end})
+	}
+	return nil
+}
+
 func (ip *interp) callBlock(n *callStmt, a *activation) error {
 	caller := &macro{def: n.def, env: a, autoescape: ip.autoescape}
 	if n.call == nil {
-		v, err := ip.callMacro(caller, arguments{})
-		if err != nil {
-			return err
-		}
-		return ip.writeText(v)
+		return ip.generation(caller)
 	}
 	fn, err := ip.eval(n.call.fn, a)
 	if err != nil {

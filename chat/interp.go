@@ -17,9 +17,17 @@ type interp struct {
 	autoescape bool
 	now        time.Time
 	random     *rand.Rand
+	marks      *marks // nil: not asked for
 
 	limits     limits // what is left
 	valueDepth int
+}
+
+// marks are the places of generation blocks in the text.
+type marks struct {
+	text   *strings.Builder // the text itself, not what is captured
+	spans  [][2]int
+	inside bool // a generation block
 }
 
 // activation holds the variables of a running funcScope.

@@ -14,6 +14,8 @@ type parser struct {
 	open   []string // tags awaiting their end
 	blocks map[string]*blockStmt
 	order  []*blockStmt
+
+	generation bool // there is a generation block
 }
 
 func parse(source string) ([]node, *parser, error) {
@@ -412,6 +414,7 @@ func (p *parser) parseCallBlock(line int) (node, error) {
 // parseGeneration reads the block by which templates mark the assistant's own
 // text; it renders as its body.
 func (p *parser) parseGeneration(line int) (node, error) {
+	p.generation = true
 	body, err := p.bodyTo("endgeneration")
 	return &callStmt{line: line, def: &macroDef{line: line, body: body}}, err
 }

@@ -28,6 +28,7 @@ type Template struct {
 	self   *ref
 	format Format
 	limits limits
+	marked bool // there is a generation block
 }
 
 // Parse reads a chat template. The name is for error messages. Errors are
@@ -52,7 +53,7 @@ func (t *Template) parse(source string) error {
 	if err != nil {
 		return err
 	}
-	t.body, t.blocks = body, p.blocks
+	t.body, t.blocks, t.marked = body, p.blocks, p.generation
 	t.scope, t.slots, t.self, err = resolveTemplate(body, p.order)
 	return err
 }
@@ -81,6 +82,37 @@ type Input struct {
 // Render returns the prompt. Errors of the template are *Error; one of kind
 // Raised is the template's own complaint about the conversation.
 func (t *Template) Render(in Input) (string, error) {
+	vars, err := t.variables(in)
+	if err != nil {
+		return "", err
+	}
+	return t.RenderValues(vars, in.Now)
+}
+
+// MarksAnswers reports whether the template marks the assistant's own text,
+// by {% generation %} blocks.
+func (t *Template) MarksAnswers() bool { return t.marked }
+
+// RenderSpans renders as Render does and returns in spans, as [start, end) in
+// bytes of the text, what the template's generation blocks wrote: the
+// assistant's own text. It is what transformers' return_assistant_tokens_mask
+// goes by. A block that does not write to the text itself (inside a macro, say)
+// is an error: its place is not known.
+func (t *Template) RenderSpans(in Input) (text string, spans [][2]int, err error) {
+	vars, err := t.variables(in)
+	if err != nil {
+		return "", nil, err
+	}
+	ip := t.interp(vars, in.Now)
+	ip.marks = &marks{text: ip.out}
+	if text, err = t.execute(ip); err != nil {
+		return "", nil, err
+	}
+	return text, ip.marks.spans, nil
+}
+
+// variables returns what a template is given.
+func (t *Template) variables(in Input) (*Dict, error) {
 	vars := &Dict{}
 	messages := &List{Items: make([]Value, len(in.Messages))}
 	for i, m := range in.Messages {
@@ -98,11 +130,11 @@ func (t *Template) Render(in Input) (string, error) {
 	for name, x := range in.Kwargs {
 		v, err := ToValue(x)
 		if err != nil {
-			return "", fmt.Errorf("%s: variable %s: %w", t.name, name, err)
+			return nil, fmt.Errorf("%s: variable %s: %w", t.name, name, err)
 		}
 		vars.Set(name, v)
 	}
-	return t.RenderValues(vars, in.Now)
+	return vars, nil
 }
 
 func dictList(dicts []*Dict) Value {
@@ -119,6 +151,10 @@ func dictList(dicts []*Dict) Value {
 // RenderValues renders with exactly the variables of vars, whose values are
 // those of ParseJSON.
 func (t *Template) RenderValues(vars *Dict, now time.Time) (string, error) {
+	return t.execute(t.interp(vars, now))
+}
+
+func (t *Template) interp(vars *Dict, now time.Time) *interp {
 	ip := &interp{tmpl: t, lib: std, vars: make(map[string]Value, vars.Len()), out: &strings.Builder{}, now: now, limits: t.limits}
 	for name, v := range vars.All() {
 		ip.vars[name] = v
@@ -127,6 +163,10 @@ func (t *Template) RenderValues(vars *Dict, now time.Time) (string, error) {
 	if len(t.blocks) > 0 {
 		ip.exported = map[string]Value{}
 	}
+	return ip
+}
+
+func (t *Template) execute(ip *interp) (string, error) {
 	a := newActivation(t.slots, nil)
 	if t.self != nil {
 		*a.at(*t.self) = &selfValue{}
