@@ -51,7 +51,7 @@ func (g *Graph) CrossEntropy(logits *Tensor, labels []int32, o CrossEntropy) *Te
 		out = g.New(rows, 1)
 	}
 	g.tasks.node = node{
-		back: crossEntropyBack, row: crossEntropyBackRow, x: logits, out: out, loss: o, ids: labels,
+		back: logitsBack, row: crossEntropyBackRow, x: logits, out: out, loss: o, ids: labels,
 		stats: alloc[float32](&g.mem, 2*rows), s: 1,
 	}
 	n := &g.tasks.node
@@ -128,9 +128,9 @@ func crossEntropyRow(g *Graph, n *node, worker, r int) {
 	n.stats[2*r], n.stats[2*r+1] = loss+float32(o.ZLoss*float32(lse*lse)), lse
 }
 
-// crossEntropyBack spares the memory of a second matrix [rows, classes] where
-// nothing else needs the logits.
-func crossEntropyBack(g *Graph, n *node) {
+// logitsBack is rowsBack for a loss of logits. It spares the memory of a second
+// matrix [rows, classes] where nothing else needs them.
+func logitsBack(g *Graph, n *node) {
 	x := n.x
 	if !g.spare(x) {
 		rowsBack(g, n)

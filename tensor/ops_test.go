@@ -335,6 +335,14 @@ var ops = []op{
 	crossEntropy("cross_entropy_rows", tensor.CrossEntropy{Reduction: tensor.None, ZLoss: 0.1}),
 	crossEntropy("cross_entropy_weights", tensor.CrossEntropy{Weights: []float32{0.5, 1.5, 2, 0.25, 1, 3, 0.75}, Smoothing: 0.1}),
 	crossEntropy("cross_entropy_total", tensor.CrossEntropy{Total: 31, ZLoss: 0.01}),
+
+	addScaled,
+	magnitude("magnitude", false),
+	magnitude("magnitude_bias", true),
+	logProbs(),
+	preference("preference_dpo", tensor.Preference{Beta: 0.5, Smoothing: 0.1}),
+	preference("preference_hinge", tensor.Preference{Kind: tensor.Hinge, Beta: 0.75, Reduction: tensor.None}),
+	preference("preference_ipo", tensor.Preference{Kind: tensor.IPO, Beta: 0.5, Lengths: []float32{}, Total: 31}),
 }
 
 // TestOps compares every operation with its definition in float64, and its

@@ -14,6 +14,7 @@ type rowTask struct {
 	lin       *linearTask
 	drop      dropout
 	stats     []float32 // what the backward needs, per row
+	bias, inv []float32 // of Magnitude
 	step      int
 }
 

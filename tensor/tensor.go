@@ -62,6 +62,7 @@ type tasks struct {
 	loop      loopTask
 	pack      packTask
 	matMul    matMulTask
+	norms     normTask
 	back32    linearBackTask[float32]
 	back16    linearBackTask[uint16]
 
@@ -81,6 +82,7 @@ func (g *Graph) Reset() {
 	g.used = 0
 	g.err = nil
 	g.kept.reset()
+	g.drop.rows = nil
 }
 
 // Mark is a place in a pass: see Reuse.
