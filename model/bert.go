@@ -8,19 +8,26 @@ import (
 	"wenmo/tensor"
 )
 
-// bert is the body of BertModel and BertForMaskedLM (Devlin et al. 2018).
+// bert is the body of BertModel and of what has a head on it (Devlin et al.
+// 2018).
 // Reference: transformers/models/bert/modeling_bert.py.
 type bert struct {
 	words, positions, types *tensor.Table
 	embedNorm               *nn.Norm
 	layers                  []bertLayer
-	pooler                  *nn.Linear // of BertModel
+	dropout                 float32    // of the embeddings and of each part's output, while training
+	pooler                  *nn.Linear // of BertModel and BertForSequenceClassification
 
 	// Of BertForMaskedLM:
 	transform     *nn.Linear
 	transformNorm *nn.Norm
 	act           tensor.Activation
 	decoder       *nn.Linear
+
+	// Of the heads that classify:
+	classifier        *nn.Linear
+	classifierDropout float32
+	pools             bool // the classifier reads the pooler's output
 }
 
 // bertLayer norms after each part has been added (post-norm).
@@ -34,13 +41,15 @@ type bertLayer struct {
 func (b *bert) Forward(g *tensor.Graph, batch *nn.Batch) *tensor.Tensor {
 	x := g.Add(g.Embed(b.words, batch.IDs, 0), g.Embed(b.types, typeIDs(batch), 0))
 	x = b.embedNorm.Forward(g, g.Add(x, g.Embed(b.positions, batch.Positions, 0)))
+	x = g.Dropout(x, b.dropout)
 	keep := g.New(x.Rows, x.Cols)
 	for i := range b.layers {
 		l := &b.layers[i]
 		batch.Hidden(x)
 		mark := g.Mark()
-		x = l.norm.Forward(g, g.Add(l.attention.Forward(g, x, batch), x))
-		x = g.Reuse(mark, l.mlpNorm.Forward(g, g.Add(l.mlp.Forward(g, x), x)), keep)
+		x = l.norm.Forward(g, g.Add(g.Dropout(l.attention.Forward(g, x, batch), b.dropout), x))
+		x = l.mlpNorm.Forward(g, g.Add(g.Dropout(l.mlp.Forward(g, x), b.dropout), x))
+		x = g.Reuse(mark, x, keep)
 	}
 	batch.Hidden(x)
 	return batch.Select(g, x)
@@ -63,11 +72,21 @@ func (b *bert) Pooled(g *tensor.Graph, batch *nn.Batch, hidden *tensor.Tensor) *
 	for i, s := range batch.Spans {
 		first[i] = int32(s.Start)
 	}
-	return g.Activate(b.pooler.Forward(g, g.Gather(hidden, first)), tensor.Tanh)
+	return b.pool(g, g.Gather(hidden, first))
+}
+
+func (b *bert) pool(g *tensor.Graph, first *tensor.Tensor) *tensor.Tensor {
+	return g.Activate(b.pooler.Forward(g, first), tensor.Tanh)
 }
 
 func (b *bert) Logits(g *tensor.Graph, hidden *tensor.Tensor) *tensor.Tensor {
-	if b.decoder == nil {
+	switch {
+	case b.classifier != nil:
+		if b.pools {
+			hidden = b.pool(g, hidden)
+		}
+		return b.classifier.Forward(g, g.Dropout(hidden, b.classifierDropout))
+	case b.decoder == nil:
 		return nil
 	}
 	x := g.Activate(b.transform.Forward(g, hidden), b.act)
@@ -77,17 +96,49 @@ func (b *bert) Logits(g *tensor.Graph, hidden *tensor.Tensor) *tensor.Tensor {
 func bertModel(m *Model, c *Config, l *Loader) {
 	p := l.Prefix("embeddings.word_embeddings.weight", "", "bert.")
 	b := buildBert(m, c, l, p)
+	m.Head = NoHead
 	if l.Has(p + "pooler.dense.weight") {
-		pooler := l.Linear([]string{p + "pooler.dense"}, []int{m.Hidden}, m.Hidden, true)
-		b.pooler = &pooler
+		b.takePooler(m, l, p)
 	}
 	l.Rest("position_ids", "cls.")
+}
+
+func (b *bert) takePooler(m *Model, l *Loader, p string) {
+	pooler := l.Linear([]string{p + "pooler.dense"}, []int{m.Hidden}, m.Hidden, true)
+	b.pooler = &pooler
+}
+
+// bertClassifier builds BertForSequenceClassification, which classifies the
+// pooled first token, and BertForTokenClassification.
+func bertClassifier(m *Model, c *Config, l *Loader) {
+	p := l.Prefix("embeddings.word_embeddings.weight", "bert.", "")
+	b := buildBert(m, c, l, p)
+	b.classifierDropout = c.Dropout("classifier_dropout", float64(b.dropout))
+	if m.Head == SequenceHead {
+		b.pools = true
+		b.takePooler(m, l, p)
+	}
+	b.takeClassifier(m, l, "classifier", len(m.Labels))
+}
+
+// bertForQuestionAnswering gives each token two logits: that an answer starts
+// there, and that it ends there.
+func bertForQuestionAnswering(m *Model, c *Config, l *Loader) {
+	m.Head = SpanHead
+	b := buildBert(m, c, l, l.Prefix("embeddings.word_embeddings.weight", "bert.", ""))
+	b.takeClassifier(m, l, "qa_outputs", 2)
+}
+
+func (b *bert) takeClassifier(m *Model, l *Loader, name string, classes int) {
+	classifier := l.Linear([]string{name}, []int{classes}, m.Hidden, true)
+	b.classifier = &classifier
+	l.Rest("position_ids", "pooler.")
 }
 
 func bertForMaskedLM(m *Model, c *Config, l *Loader) {
 	p := l.Prefix("embeddings.word_embeddings.weight", "bert.", "")
 	b := buildBert(m, c, l, p)
-	m.MaskedLM = true
+	m.MaskedLM, m.Head = true, MaskedHead
 	const head = "cls.predictions."
 	transform := l.Linear([]string{head + "transform.dense"}, []int{m.Hidden}, m.Hidden, true)
 	ln := layerNorms{l: l, eps: c.epsilon("layer_norm_eps", 1e-12), hidden: m.Hidden}
@@ -99,6 +150,7 @@ func bertForMaskedLM(m *Model, c *Config, l *Loader) {
 	w := l.Weight(weight, m.Vocab, m.Hidden, Layout{})
 	if weight == p+"embeddings.word_embeddings.weight" {
 		b.words = WeightTable(w)
+		fixPadding(b.words, c)
 	}
 	b.decoder = &nn.Linear{Weights: []*tensor.Weight{w}, Bias: l.Vector(head+"bias", m.Vocab)}
 	l.Rest("position_ids", "cls.seq_relationship", head+"decoder", "pooler.")
@@ -114,7 +166,7 @@ func buildBert(m *Model, c *Config, l *Loader, p string) *bert {
 	c.Only("position_embedding_type", "absolute")
 	c.Only("is_decoder", false)
 	c.Only("add_cross_attention", false)
-	b := &bert{act: c.Activation("hidden_act", "gelu")}
+	b := &bert{act: c.Activation("hidden_act", "gelu"), dropout: c.Dropout("hidden_dropout_prob", 0.1)}
 	m.body = b
 	dim := headDim(m, c, "num_attention_heads")
 	ln := layerNorms{l: l, eps: c.epsilon("layer_norm_eps", 1e-12), hidden: m.Hidden}
@@ -123,6 +175,7 @@ func buildBert(m *Model, c *Config, l *Loader, p string) *bert {
 		return b
 	}
 	b.words = l.Table(p+"embeddings.word_embeddings.weight", m.Vocab, m.Hidden)
+	fixPadding(b.words, c)
 	b.positions = l.Table(p+"embeddings.position_embeddings.weight", m.Context, m.Hidden)
 	b.types = l.Table(p+"embeddings.token_type_embeddings.weight", types, m.Hidden)
 	b.embedNorm = ln.norm(p + "embeddings.LayerNorm")

@@ -157,6 +157,15 @@ func (c *Config) epsilon(key string, def float64) float64 {
 	return e
 }
 
+// Dropout returns a probability below 1.
+func (c *Config) Dropout(key string, def float64) float32 {
+	p := c.FloatOr(key, def)
+	if p < 0 || p >= 1 {
+		c.fail(key, "is %v, want a number from 0 up to 1", p)
+	}
+	return float32(p)
+}
+
 // number accepts what JSON and GGUF have for numbers.
 func number(v any) (float64, bool) {
 	switch x := v.(type) {

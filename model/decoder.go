@@ -15,6 +15,7 @@ type decoder struct {
 	embedNorm      *nn.Norm
 	blocks         []nn.Block
 	norm           *nn.Norm
+	dropout        float32 // of the embedding's output, while training
 	head           nn.Linear
 	logitCap       float32
 }
@@ -27,7 +28,7 @@ func (d *decoder) Forward(g *tensor.Graph, b *nn.Batch) *tensor.Tensor {
 	if d.positions != nil {
 		x = g.Add(x, g.Embed(d.positions, b.Positions, d.positionOffset))
 	}
-	x = d.embedNorm.Forward(g, x)
+	x = g.Dropout(d.embedNorm.Forward(g, x), d.dropout)
 	keep := g.New(x.Rows, x.Cols)
 	for i := range d.blocks {
 		b.Hidden(x)
@@ -56,6 +57,11 @@ func (d *decoder) Logits(g *tensor.Graph, hidden *tensor.Tensor) *tensor.Tensor 
 // heads takes the embedding and the head of a model: one matrix where they are
 // tied, and otherwise the embedding stays in the file.
 func (d *decoder) heads(m *Model, l *Loader, embedding, head string, tied bool) {
+	if m.Head == SequenceHead {
+		d.embed = l.Table(embedding, m.Vocab, m.Hidden)
+		d.head = l.Linear([]string{"score"}, []int{len(m.Labels)}, m.Hidden, false)
+		return
+	}
 	if tied || !l.Has(head) && l.Has(embedding) {
 		l.taken[head] = true // some checkpoints hold the one matrix twice
 		w := l.Weight(embedding, m.Vocab, m.Hidden, Layout{})

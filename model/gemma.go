@@ -118,5 +118,6 @@ func (s *gemmaSizes) build(m *Model, c *Config, l *Loader, position func(layer i
 	}
 	d.norm = s.norm(l, p+"norm", m.Hidden)
 	d.heads(m, l, p+"embed_tokens.weight", "lm_head.weight", c.BoolOr("tie_word_embeddings", true))
+	fixPadding(d.embed, c)
 	l.Rest("rotary_emb.inv_freq")
 }

@@ -22,7 +22,8 @@ func gpt2(m *Model, c *Config, l *Loader) {
 	scaleByLayer := c.BoolOr("scale_attn_by_inverse_layer_idx", false)
 	dim := headDim(m, c, "n_head")
 	ln := layerNorms{l: l, eps: c.epsilon("layer_norm_epsilon", 1e-5), hidden: m.Hidden}
-	d := &decoder{}
+	d := &decoder{dropout: c.Dropout("embd_pdrop", 0.1)}
+	dropout := c.Dropout("resid_pdrop", 0.1)
 	m.body = d
 	if c.Err() != nil {
 		return
@@ -51,6 +52,7 @@ func gpt2(m *Model, c *Config, l *Loader) {
 				Down: conv1D(l, lp+"mlp.c_proj", m.Hidden, inner),
 				Act:  act,
 			},
+			Dropout: dropout,
 		})
 	}
 	d.positions = l.Table(p+"wpe.weight", m.Context, m.Hidden)

@@ -47,6 +47,7 @@ type Loader struct {
 
 	train  bool // everything has gradients, and is listed
 	params []*nn.Param
+	fresh  *fresh // what the checkpoint lacks of a head is made; nil: it must be there
 }
 
 // NewLoader returns a loader of file's tensors. Packing runs on pool.
@@ -74,7 +75,7 @@ func (l *Loader) Bytes() int { return l.bytes }
 
 // Has says whether the checkpoint has a tensor.
 func (l *Loader) Has(name string) bool {
-	_, ok := l.file.Tensor(name)
+	_, ok := l.tensor(name)
 	return ok
 }
 
@@ -83,7 +84,7 @@ func (l *Loader) Has(name string) bool {
 func (l *Loader) Prefix(name string, prefixes ...string) string {
 	for _, p := range prefixes {
 		if l.Has(p + name) {
-			return p
+			return l.fresh.rename(p, prefixes[0])
 		}
 	}
 	l.fail(fmt.Errorf("%s: no tensor %q", l.file.Path(), prefixes[0]+name))
@@ -98,12 +99,15 @@ func (l *Loader) fail(err error) {
 
 // take returns the tensor of that name if its shape is one of shapes.
 func (l *Loader) take(name string, shapes ...[]int) (checkpoint.Tensor, bool) {
-	t, ok := l.file.Tensor(name)
+	t, ok := l.tensor(name)
+	if !ok {
+		t, ok = l.fresh.tensor(name, shapes[0], l.file.Path())
+	}
 	if !ok {
 		l.fail(fmt.Errorf("%s: no tensor %q, want one of shape %v", l.file.Path(), name, shapes[0]))
 		return t, false
 	}
-	l.taken[name] = true
+	l.taken[t.Name] = true
 	for _, s := range shapes {
 		if fmt.Sprint(s) == fmt.Sprint(t.Shape) {
 			return t, l.err == nil
@@ -238,7 +242,7 @@ func (l *Loader) Weight(name string, out, in int, layout Layout) *tensor.Weight 
 
 // packer returns what will pack a matrix.
 func (l *Loader) packer(name string, out, in int, layout Layout) (*packer, bool) {
-	if t, ok := l.file.Tensor(name); ok && t.Panels != nil {
+	if t, ok := l.tensor(name); ok && t.Panels != nil {
 		layout = Layout{Exact: layout.Exact}
 	}
 	rows := max(out, layout.Rows)
@@ -311,6 +315,9 @@ next:
 	for _, name := range l.file.Names() {
 		if l.taken[name] {
 			continue
+		}
+		if l.fresh != nil && isHead(name) {
+			continue // of the head that the checkpoint had
 		}
 		for _, s := range ignore {
 			if strings.Contains(name, s) {

@@ -26,7 +26,10 @@ type Model struct {
 	KV                           tensor.KVShape
 	Bidirectional                bool // an encoder: every token sees every other
 	MaskedLM                     bool // logits are for the token at the place itself
-	BF16                         bool // weights take part in products as bfloat16
+	Head                         Head
+	Labels                       []string // of a head that classifies, by class
+	Problem                      Problem  // of a SequenceHead
+	BF16                         bool     // weights take part in products as bfloat16
 	WeightBytes                  int
 
 	// FrequencySet tells for which lengths of a sequence what was computed for a
@@ -36,6 +39,7 @@ type Model struct {
 	// Params are what LoadTrainable made trainable, by name; else nil.
 	Params []*nn.Param
 
+	pad    int32 // id that a SequenceHead does not read; −1: none
 	body   Body
 	memory [][]byte // of packed weights
 }
@@ -47,15 +51,16 @@ const unlimited = 1 << 20
 type Body interface {
 	// Forward returns the final hidden states, [rows wanted, hidden].
 	Forward(g *tensor.Graph, b *nn.Batch) *tensor.Tensor
-	// Logits returns the head's output for hidden states, [rows, vocab], or nil
-	// where the architecture has no head.
+	// Logits returns the head's output for hidden states, [rows, vocab] or [rows,
+	// classes], or nil where the architecture has no head.
 	Logits(g *tensor.Graph, hidden *tensor.Tensor) *tensor.Tensor
 }
 
 // Forward returns the final hidden states of the rows that the batch wants.
 func (m *Model) Forward(g *tensor.Graph, b *nn.Batch) *tensor.Tensor { return m.body.Forward(g, b) }
 
-// Logits returns the head's output for hidden states.
+// Logits returns the head's output for hidden states, row by row. A
+// SequenceHead is for the rows that HeadRows names.
 func (m *Model) Logits(g *tensor.Graph, hidden *tensor.Tensor) *tensor.Tensor {
 	return m.body.Logits(g, hidden)
 }
@@ -110,7 +115,7 @@ func (l *Loader) model(c *Config) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Model{Config: c, Architecture: arch, Type: c.StringOr("model_type", "")}
+	m := &Model{Config: c, Architecture: arch, Type: c.StringOr("model_type", ""), Head: CausalHead, pad: -1}
 	m.Vocab = c.Int("vocab_size")
 	if err := c.Err(); err != nil {
 		return nil, err

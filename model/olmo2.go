@@ -40,5 +40,6 @@ func olmo2(m *Model, c *Config, l *Loader) {
 	}
 	d.norm = s.norm(l, p+"norm", m.Hidden)
 	d.heads(m, l, p+"embed_tokens.weight", "lm_head.weight", c.BoolOr("tie_word_embeddings", false))
+	fixPadding(d.embed, c)
 	l.Rest("rotary_emb.inv_freq")
 }

@@ -54,5 +54,6 @@ func opt(m *Model, c *Config, l *Loader) {
 	d.positions = l.Table(p+"embed_positions.weight", m.Context+firstPosition, m.Hidden)
 	d.norm = ln.norm(p + "final_layer_norm")
 	d.heads(m, l, p+"embed_tokens.weight", "lm_head.weight", c.BoolOr("tie_word_embeddings", true))
+	fixPadding(d.embed, c)
 	l.Rest()
 }

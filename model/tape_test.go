@@ -111,32 +111,39 @@ func TestTapeFamilies(t *testing.T) {
 		text := []sequence{{ids: ids, labels: ids}}
 		r.step(text)
 		r.finish()
-		for _, p := range r.m.Params {
-			length := 0.0
-			for _, x := range p.Grad {
-				length += float64(x) * float64(x)
-			}
-			length = math.Sqrt(length)
-			if length < 3e-2 {
-				continue // too little to be seen in float32
-			}
-			h := 2e-3 / max(1, length)
-			value := slices.Clone(p.Value)
-			loss := func(step float64) float64 {
-				for i, x := range p.Grad {
-					p.Value[i] = value[i] + float32(step*float64(x)/length)
-				}
-				p.Update(r.g)
-				defer copy(p.Value, value)
-				return float64(r.forward(text).Data[0])
-			}
-			slope := (loss(h) - loss(-h)) / (2 * h)
-			p.Update(r.g)
-			if math.Abs(slope-length) > 0.02*length {
-				t.Errorf("%s: the loss changes by %v, the gradient is %v long", p.Name, slope, length)
-			}
-		}
+		checkSlopes(t, r, func() float64 { return float64(r.forward(text).Data[0]) })
 	}, "decoder_", "encoder_bert_mlm")
+}
+
+// checkSlopes changes each parameter along its gradient, and demands that the
+// loss changes by the gradient's length.
+func checkSlopes(t *testing.T, r *training, loss func() float64) {
+	t.Helper()
+	for _, p := range r.m.Params {
+		length := 0.0
+		for _, x := range p.Grad {
+			length += float64(x) * float64(x)
+		}
+		length = math.Sqrt(length)
+		if length < 3e-2 {
+			continue // too little to be seen in float32
+		}
+		h := 2e-3 / max(1, length)
+		value := slices.Clone(p.Value)
+		at := func(step float64) float64 {
+			for i, x := range p.Grad {
+				p.Value[i] = value[i] + float32(step*float64(x)/length)
+			}
+			p.Update(r.g)
+			defer copy(p.Value, value)
+			return loss()
+		}
+		slope := (at(h) - at(-h)) / (2 * h)
+		p.Update(r.g)
+		if math.Abs(slope-length) > 0.02*length {
+			t.Errorf("%s: the loss changes by %v, the gradient is %v long", p.Name, slope, length)
+		}
+	}
 }
 
 // TestTapeAllocates demands that a step, once it has run, leaves nothing to
@@ -240,6 +247,11 @@ func (s *sequence) count() (n int) {
 
 func newTraining(t testing.TB, dir string, dtype DType, threads int) *training {
 	t.Helper()
+	return newTrainingOf(t, readConfig(t, dir), dir, dtype, threads)
+}
+
+func readConfig(t testing.TB, dir string) *Config {
+	t.Helper()
 	data, err := os.ReadFile(filepath.Join(dir, "config.json"))
 	if err != nil {
 		t.Fatal(err)
@@ -248,13 +260,18 @@ func newTraining(t testing.TB, dir string, dtype DType, threads int) *training {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return c
+}
+
+func newTrainingOf(t testing.TB, c *Config, dir string, dtype DType, threads int) *training {
+	t.Helper()
 	file, err := checkpoint.Open(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer file.Close()
 	pool := kernel.NewPool(threads)
-	m, err := LoadTrainable(c, file, dtype, pool)
+	m, err := LoadNewHead(c, file, dtype, pool, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -292,6 +309,7 @@ func (r *training) forward(sequences []sequence) *tensor.Tensor {
 	b, labels, release := r.batch(sequences)
 	defer release()
 	r.g.Reset()
+	r.g.Randomize(1, 2, 3) // the same dropout in every pass
 	logits := r.m.Logits(r.g, r.m.Forward(r.g, b))
 	return r.g.CrossEntropy(logits, labels, tensor.CrossEntropy{Total: r.total})
 }

@@ -15,11 +15,23 @@ import (
 // LoadTrainable is Load for training: everything has a gradient and is listed
 // in Params. The values are float32; dtype, F32 or BF16, is that of products.
 func LoadTrainable(c *Config, file *checkpoint.File, dtype DType, pool *kernel.Pool) (*Model, error) {
+	return loadTrainable(c, file, dtype, pool, nil)
+}
+
+// LoadNewHead is LoadTrainable for a config of WithHead: where the checkpoint
+// is that of another head, or of none, the new head begins as in transformers,
+// with normal weights of deviation initializer_range that depend on seed alone
+// and biases of zero. Params have the names of the new architecture.
+func LoadNewHead(c *Config, file *checkpoint.File, dtype DType, pool *kernel.Pool, seed uint64) (*Model, error) {
+	return loadTrainable(c, file, dtype, pool, &fresh{seed: seed, deviation: c.FloatOr("initializer_range", 0.02)})
+}
+
+func loadTrainable(c *Config, file *checkpoint.File, dtype DType, pool *kernel.Pool, f *fresh) (*Model, error) {
 	if dtype != F32 && dtype != BF16 {
 		return nil, fmt.Errorf("%s: weights in %s cannot be trained, want f32 or bf16", file.Path(), dtype)
 	}
 	l := NewLoader(file, dtype, pool)
-	l.train = true
+	l.train, l.fresh = true, f
 	return l.load(c)
 }
 
@@ -81,4 +93,12 @@ func (l *Loader) floats(n int) []float32 {
 	}
 	l.memory = append(l.memory, b)
 	return unsafe.Slice((*float32)(unsafe.Pointer(&b[0])), n)
+}
+
+// fixPadding keeps look-ups from training the row of pad_token_id: the
+// padding_idx of torch.nn.Embedding.
+func fixPadding(t *tensor.Table, c *Config) {
+	if pad, ok := number(c.raw["pad_token_id"]); ok && t != nil && pad >= 0 && pad < float64(t.Rows) {
+		t.Fixed = []int32{int32(pad)}
+	}
 }

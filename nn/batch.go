@@ -56,5 +56,6 @@ func (b *Batch) Select(g *tensor.Graph, x *tensor.Tensor) *tensor.Tensor {
 	if b.Out == nil {
 		return x
 	}
+	g.DropRows(b.Out)
 	return g.Gather(x, b.Out)
 }

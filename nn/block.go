@@ -16,17 +16,19 @@ type Block struct {
 	PostMLP       *Norm // of its output, before it is added
 	Attention     *Attention
 	MLP           FeedForward
-	Parallel      bool // both parts read the block's input (GPT-NeoX)
+	Parallel      bool    // both parts read the block's input (GPT-NeoX)
+	Dropout       float32 // of each part's output, while training
 }
 
 // Forward returns the residual stream after the block.
 func (l *Block) Forward(g *tensor.Graph, x *tensor.Tensor, b *Batch) *tensor.Tensor {
 	a := l.PostAttention.Forward(g, l.Attention.Forward(g, l.InputNorm.Forward(g, x), b))
+	a = g.Dropout(a, l.Dropout)
 	if l.Parallel {
 		m := l.MLP.Forward(g, l.MLPNorm.Forward(g, x))
-		return g.Add(g.Add(m, a), x)
+		return g.Add(g.Add(g.Dropout(m, l.Dropout), a), x)
 	}
 	x = g.Add(x, a)
 	m := l.PostMLP.Forward(g, l.MLP.Forward(g, l.MLPNorm.Forward(g, x)))
-	return g.Add(x, m)
+	return g.Add(x, g.Dropout(m, l.Dropout))
 }

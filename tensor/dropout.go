@@ -10,8 +10,9 @@ import (
 type dropout struct {
 	seed  uint64
 	step  uint32
-	token uint32 // number of the pass's first token within the step
-	op    uint32 // number of the operation within the pass
+	token uint32  // number of the pass's first token within the step
+	op    uint32  // number of the operation within the pass
+	rows  []int32 // the token of each row, counted from the pass's first; nil: its number
 }
 
 // Randomize sets what the masks of the following dropouts depend on: a seed,
@@ -20,6 +21,11 @@ type dropout struct {
 func (g *Graph) Randomize(seed uint64, step, token uint32) {
 	g.drop = dropout{seed: seed, step: step, token: token}
 }
+
+// DropRows says which tokens of the pass the rows of the following dropouts
+// stand for, until Reset, so that a token's mask does not depend on which rows
+// were chosen. rows must not change before the backward.
+func (g *Graph) DropRows(rows []int32) { g.drop.rows = rows }
 
 // Dropout zeroes each element of x with probability p and divides the others
 // by 1−p (Srivastava et al. 2014). The random number of an element depends on
@@ -45,10 +51,14 @@ func dropoutBack(n *node, r int, dout, dx, _ []float32) { n.drop.mask(dx, dout, 
 // mask sets dst = mask/(1−p)·src for row r.
 func (d *dropout) mask(dst, src []float32, r int, p float32) {
 	key := [2]uint32{uint32(d.seed), uint32(d.seed >> 32)}
+	token := d.token + uint32(r)
+	if d.rows != nil {
+		token = d.token + uint32(d.rows[r])
+	}
 	limit := uint64(math.Ceil(float64(p) * (1 << 32)))
 	keep := 1 / (1 - p)
 	for i := 0; i < len(src); i += 4 {
-		words := philox.Words(key, [4]uint32{uint32(i / 4), d.token + uint32(r), d.op, d.step})
+		words := philox.Words(key, [4]uint32{uint32(i / 4), token, d.op, d.step})
 		for j := i; j < min(i+4, len(src)); j++ {
 			dst[j] = 0
 			if uint64(words[j-i]) >= limit {
