@@ -1,0 +1,54 @@
+package dataset
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"wenmo/chat"
+)
+
+// Document is what one record of a data file holds.
+type Document struct {
+	// Text is the text of a plain document; "" where the record has none.
+	Text string
+	// Messages is the conversation of a record that is one, whether it came as
+	// messages, as ShareGPT's conversations or as Alpaca's instruction; nil: none.
+	Messages []chat.Message
+	// Fields holds all fields of the record as JSON, those of a table as JSON
+	// strings; nil for plain text.
+	Fields map[string]json.RawMessage
+
+	File string // path of the file
+	Line int    // the record's first line, from 1
+}
+
+// Field decodes the field of that name into v. It reports false if the record
+// does not have it or has null.
+func (d *Document) Field(name string, v any) (bool, error) {
+	raw, ok := d.Fields[name]
+	if !ok || string(raw) == "null" {
+		return false, nil
+	}
+	if err := json.Unmarshal(raw, v); err != nil {
+		return false, d.errorf("field %q: %w", name, err)
+	}
+	return true, nil
+}
+
+// String returns the text in the field of that name. A number or a truth value
+// is given as its JSON; "" and false if the record does not have the field.
+func (d *Document) String(name string) (string, bool) {
+	raw, ok := d.Fields[name]
+	if !ok || string(raw) == "null" {
+		return "", false
+	}
+	var s string
+	if json.Unmarshal(raw, &s) == nil {
+		return s, true
+	}
+	return string(raw), true
+}
+
+func (d *Document) errorf(format string, args ...any) error {
+	return fmt.Errorf("%s:%d: %w", d.File, d.Line, fmt.Errorf(format, args...))
+}
