@@ -7,11 +7,16 @@ import "wenmo/tensor"
 type Linear struct {
 	Weights []*tensor.Weight
 	Bias    *tensor.Tensor // [1, ΣOut] or nil
+	Adapter *Adapter       // what is added to the weights; nil: nothing
 }
 
 // Forward returns [tokens, ΣOut].
 func (l *Linear) Forward(g *tensor.Graph, x *tensor.Tensor) *tensor.Tensor {
-	return g.Linear(x, l.Weights, l.Bias)
+	y := g.Linear(x, l.Weights, l.Bias)
+	if l.Adapter != nil {
+		l.Adapter.add(g, y, x, l)
+	}
+	return y
 }
 
 // Norm is RMSNorm or, where Layer is set, LayerNorm.

@@ -14,6 +14,7 @@ type Param struct {
 	Weight *tensor.Weight    // whose panels follow Value; nil: Value is used as it lies
 	Conv1D bool              // the checkpoint has the transpose (GPT-2)
 	Row    func(out int) int // the checkpoint's row, or element of a vector, for an output; nil: the same
+	LoRA   *LoRA             // that the parameter belongs to; nil: none
 }
 
 // Finish completes the gradient after the backward of all micro-batches: that
@@ -28,6 +29,9 @@ func (p *Param) Finish() {
 func (p *Param) Update(g *tensor.Graph) {
 	if p.Weight != nil {
 		g.Pack(p.Weight)
+	}
+	if p.LoRA != nil {
+		p.LoRA.Changed()
 	}
 }
 
