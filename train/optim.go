@@ -1,5 +1,3 @@
-// Package train changes the parameters of a model so that its loss falls:
-// optimizers, schedules, clipping, and the loop around them.
 package train
 
 import (
@@ -95,13 +93,6 @@ func chunksOf(params []*nn.Param) []chunk {
 		}
 	}
 	return out
-}
-
-// ZeroGrad sets all gradients to zero.
-func ZeroGrad(params []*nn.Param) {
-	for _, p := range params {
-		clear(p.Grad)
-	}
 }
 
 // Matrix says whether a parameter is a matrix: norms and biases are vectors.
