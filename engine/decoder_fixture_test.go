@@ -140,6 +140,7 @@ func TestFixtureEncoder(t *testing.T) {
 			for _, prefix := range []string{"", "left.", "right."} {
 				if _, ok := f.expected[prefix+"input_ids"]; ok {
 					f.checkEncoder(t, prefix)
+					f.checkTogether(t, prefix)
 				}
 			}
 		})
@@ -176,21 +177,99 @@ func (f fixture) checkEncoder(t *testing.T, prefix string) {
 			compared++
 			close32(t, fmt.Sprintf("%spooler_output[%d]", prefix, r), pooled, want.row(r), 1e-4, 1e-4)
 		}
-		if want, ok := f.expected[prefix+"logits"]; ok {
-			compared++
-			err := e.Logits(ids, typeIDs, nil, func(pos int, got []float32) error {
-				close32(t, fmt.Sprintf("%slogits[%d,%d]", prefix, r, from+pos), got, want.row(r, from+pos), 1e-4, 1e-4)
-				return nil
-			})
-			if err != nil {
-				t.Fatal(err)
-			}
-		}
+		compared += f.checkLogits(t, e, prefix, r, from, ids, typeIDs)
 		f.checkTrace(t, prefix, r, from, len(ids), trace)
 	}
 	if compared == 0 {
 		t.Fatalf("nothing to compare for %sinput_ids", prefix)
 	}
+}
+
+// checkLogits compares what the head gives for a row, and returns how many
+// tensors it has compared.
+func (f fixture) checkLogits(t *testing.T, e *Evaluator, prefix string, r, from int, ids, typeIDs []int32) (compared int) {
+	rows := 0
+	err := e.Logits(ids, typeIDs, nil, func(pos int, got []float32) error {
+		rows++
+		compared = 0
+		if want, ok := f.expected[prefix+"logits"]; ok {
+			compared++
+			at := []int{r, from + pos}
+			if f.m.Head == model.SequenceHead {
+				at = at[:1]
+			}
+			close32(t, fmt.Sprintf("%slogits%d", prefix, at), got, want.row(at...), 1e-4, 1e-4)
+		}
+		for i, name := range []string{"start_logits", "end_logits"} {
+			if want, ok := f.expected[prefix+name]; ok {
+				compared++
+				close32(t, fmt.Sprintf("%s%s[%d,%d]", prefix, name, r, from+pos), got[i:i+1], want.row(r)[from+pos:][:1], 1e-4, 1e-4)
+			}
+		}
+		return nil
+	})
+	if f.m.Head == model.NoHead {
+		return 0
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := len(ids); rows != want && (f.m.Head != model.SequenceHead || rows != 1) {
+		t.Fatalf("%d rows of logits for %d tokens", rows, want)
+	}
+	return compared
+}
+
+// checkTogether computes all rows of a batch side by side and demands the bits
+// that each gives alone.
+func (f fixture) checkTogether(t *testing.T, prefix string) {
+	in, types := f.expected[prefix+"input_ids"], f.expected[prefix+"token_type_ids"]
+	pool := kernel.NewPool(2)
+	defer pool.Close()
+	g := tensor.NewGraph(pool)
+	defer g.Close()
+	e := &Evaluator{Model: f.m, Graph: g}
+	var inputs []Input
+	for r := range in.shape[0] {
+		ids, from := f.unpadded(prefix, r)
+		x := Input{IDs: ids}
+		if types.ints != nil {
+			x.TypeIDs = types.ints[r*in.shape[1]+from:][:len(ids)]
+		}
+		inputs = append(inputs, x, x)
+		if f.m.Head != model.SequenceHead {
+			inputs[len(inputs)-1].Rows = []int32{int32(len(ids)) - 1}
+		}
+	}
+	err := e.Batch(inputs, f.m.Head == model.NoHead, func(i int, rows *tensor.Tensor) error {
+		alone, err := f.alone(inputs[i])
+		for j := range rows.Rows {
+			from := len(alone) - rows.Rows + j // the last ones
+			close32(t, fmt.Sprintf("%ssequence %d, row %d", prefix, i, j), rows.Row(j), alone[from], 0, 0)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// alone returns what an input gives by itself.
+func (f fixture) alone(in Input) (rows [][]float32, err error) {
+	pool := kernel.NewPool(1)
+	defer pool.Close()
+	g := tensor.NewGraph(pool)
+	defer g.Close()
+	e := &Evaluator{Model: f.m, Graph: g}
+	if f.m.Head == model.NoHead {
+		rows, _, err = e.Hidden(in.IDs, in.TypeIDs, nil)
+		return rows, err
+	}
+	err = e.Logits(in.IDs, in.TypeIDs, nil, func(_ int, l []float32) error {
+		rows = append(rows, append([]float32(nil), l...))
+		return nil
+	})
+	return rows, err
 }
 
 // checkBatch compares logits, hidden states and attentions, row by row without

@@ -25,11 +25,19 @@ type Evaluator struct {
 	pages []int32
 }
 
-// Logits calls f with the logits of each position of ids, in order; they are
+// Logits calls f with the logits of each position of ids, in order, or, where
+// the head is for whole sequences, of the one position that it reads; they are
 // valid during the call. trace, if not nil, collects hidden states and
 // attentions and makes the sequence one pass.
 func (e *Evaluator) Logits(ids, typeIDs []int32, trace *nn.Trace, f func(pos int, logits []float32) error) error {
 	return e.run(ids, typeIDs, trace, func(from int, hidden *tensor.Tensor, b *nn.Batch) error {
+		if e.Model.Head == model.SequenceHead {
+			row := e.Model.HeadRow(ids)
+			if row < from || row >= from+hidden.Rows {
+				return nil
+			}
+			hidden, from = e.Graph.RowRange(hidden, row-from, 1), row
+		}
 		// Wide vocabularies: few rows of logits at a time.
 		const rows = 64
 		for r := 0; r < hidden.Rows; r += rows {
@@ -37,7 +45,7 @@ func (e *Evaluator) Logits(ids, typeIDs []int32, trace *nn.Trace, f func(pos int
 			var logits *tensor.Tensor
 			e.locked(func() { logits = e.Model.Logits(e.Graph, part) })
 			if logits == nil {
-				return fmt.Errorf("%s has no language-model head", e.Model.Architecture)
+				return fmt.Errorf("%s has no head", e.Model.Architecture)
 			}
 			for i := range logits.Rows {
 				if err := f(from+r+i, logits.Row(i)); err != nil {

@@ -140,23 +140,22 @@ func (c *Config) WithHead(head Head, labels []string, problem Problem) (*Config,
 }
 
 // HeadRows appends the rows of a batch that a SequenceHead reads to dst, one a
-// span: an encoder's is the first token, a decoder's the last that is not
-// pad_token_id. They are for Batch.Out.
+// span (see HeadRow). They are for Batch.Out.
 func (m *Model) HeadRows(dst []int32, b *nn.Batch) []int32 {
 	for _, s := range b.Spans {
-		row := s.Start
-		if !m.Bidirectional {
-			row += lastReal(b.IDs[s.Start:s.Start+s.Len], m.pad)
-		}
-		dst = append(dst, int32(row))
+		dst = append(dst, int32(s.Start+m.HeadRow(b.IDs[s.Start:s.Start+s.Len])))
 	}
 	return dst
 }
 
-// lastReal returns the index of the last id that is not pad, or 0.
-func lastReal(ids []int32, pad int32) int {
+// HeadRow returns the token of a sequence that a SequenceHead reads: an
+// encoder's is the first, a decoder's the last that is not pad_token_id.
+func (m *Model) HeadRow(ids []int32) int {
+	if m.Bidirectional {
+		return 0
+	}
 	for i := len(ids) - 1; i > 0; i-- {
-		if ids[i] != pad {
+		if ids[i] != m.pad {
 			return i
 		}
 	}
