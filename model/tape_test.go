@@ -17,28 +17,6 @@ import (
 	"wenmo/tensor"
 )
 
-// TestTapeAgainstReference compares loss and gradients of whole models with
-// PyTorch's, under every kernel path.
-func TestTapeAgainstReference(t *testing.T) {
-	for _, name := range []string{"train_llama", "train_gpt2", "train_qwen3", "train_bert_mlm"} {
-		t.Run(name, func(t *testing.T) {
-			dir := testkit.SharedFile(t, "fixtures", name)
-			want := readTensors(t, filepath.Join(dir, "expected.safetensors"))
-			defer kernel.SetPath(kernel.Path())
-			for _, path := range kernel.Paths() {
-				if err := kernel.SetPath(path); err != nil {
-					t.Fatal(err)
-				}
-				r := newTraining(t, dir, F32, 2)
-				loss := r.step(labelled(t, r.m, want, ""))
-				r.finish()
-				near(t, path+": loss", []float32{loss}, want["loss"].floats, 1e-4, 0)
-				r.checkGradients(t, path, want)
-			}
-		})
-	}
-}
-
 func (r *training) checkGradients(t *testing.T, path string, want map[string]stored) {
 	t.Helper()
 	seen := map[string]bool{}
