@@ -7,12 +7,15 @@ import (
 
 	"wenmo/engine"
 	"wenmo/eval"
+	"wenmo/model"
 	"wenmo/nn"
 	"wenmo/tensor"
 )
 
 // Logits calls f with the logits of each position of ids, in order: row i says
-// what follows ids[:i+1] (for a masked language model, what stands at i). The
+// what follows ids[:i+1] (for a masked language model, what stands at i; for one
+// that classifies tokens or finds answers, what token i is). Of a model that
+// classifies texts there is one row, of the position that its head reads. The
 // slice is f's to keep only during the call, and f must not evaluate the same
 // model. typeIDs are BERT's segments, or nil.
 func (m *Model) Logits(ctx context.Context, ids, typeIDs []int32, f func(pos int, logits []float32) error) error {
@@ -111,6 +114,9 @@ type Score struct {
 // Score returns the log-probabilities of ids[1:], each given those before it.
 func (m *Model) Score(ctx context.Context, ids []int32) (Score, error) {
 	var s Score
+	if m.m.Head != model.CausalHead {
+		return s, fmt.Errorf("%s does not predict the next token", m.m.Architecture)
+	}
 	err := m.Logits(ctx, ids, nil, func(pos int, logits []float32) error {
 		if pos+1 < len(ids) {
 			l := eval.LogProb(logits, ids[pos+1])
@@ -134,7 +140,7 @@ func (m *Model) Perplexity(ctx context.Context, text string, window, stride int,
 	if err != nil {
 		return PerplexityResult{}, err
 	}
-	if m.m.Bidirectional {
+	if m.m.Head != model.CausalHead {
 		return PerplexityResult{}, fmt.Errorf("%s does not predict the next token", m.m.Architecture)
 	}
 	switch {

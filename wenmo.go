@@ -235,6 +235,7 @@ type Info struct {
 	KVBytes      int    `json:"kv_bytes_per_token"`
 	Threads      int    `json:"threads"`
 	Generates    bool   `json:"generates"`
+	Task         Task   `json:"task"`
 }
 
 // Info returns what the model is.
@@ -244,7 +245,7 @@ func (m *Model) Info() Info {
 	return Info{
 		Architecture: m.m.Architecture, Type: m.m.Type, Vocab: m.m.Vocab, Hidden: m.m.Hidden,
 		Layers: m.m.Layers, Heads: m.m.Heads, Context: m.m.Context, WeightBytes: m.m.WeightBytes,
-		KVBytes: shape.PageBytes() / tensor.PageTokens, Threads: m.opt.Threads, Generates: !m.m.Bidirectional,
+		KVBytes: shape.PageBytes() / tensor.PageTokens, Threads: m.opt.Threads, Task: m.Task(), Generates: m.m.Head == model.CausalHead,
 	}
 }
 

@@ -206,7 +206,7 @@ func (e *Engine) Beam(ctx context.Context, req Request) ([]Hypothesis, error) {
 
 // check returns the greatest length of a request, or why it cannot run.
 func (e *Engine) check(req *Request) (int, error) {
-	if e.m.Bidirectional {
+	if e.m.Head != model.CausalHead {
 		return 0, fmt.Errorf("%s does not generate text", e.m.Architecture)
 	}
 	if err := checkLength(e.m, len(req.IDs)); err != nil {
