@@ -102,7 +102,7 @@ func (t Tensor) writeRows(w io.Writer, d DType) error {
 			return err
 		})
 	}
-	if dtypes[d].encode == nil && d != t.DType {
+	if dtypes[d].encode == nil && (d != t.DType || !t.asStored()) {
 		return fmt.Errorf("writing %v as %v is not supported", t.DType, d)
 	}
 	size := d.RowBytes(k)

@@ -33,10 +33,11 @@ type Tensor struct {
 
 	File string // path, for messages
 
-	mapped []byte  // the bytes in the file, whether or not Data shows them
-	lent   bool    // by the caller of OpenBytes: not mapped here
-	swap   swap    // order of the rows in the file
-	add    float32 // to be added to every element of the file
+	mapped []byte                     // the bytes in the file, whether or not Data shows them
+	lent   bool                       // by the caller of OpenBytes: not mapped here
+	swap   swap                       // order of the rows in the file
+	add    float32                    // to be added to every element of the file
+	edit   func(dst []float32, i int) // changes the values of row i of the file; nil: none
 }
 
 // swap is an order of rows: seen as an array [a, b, c, d] the rows lie in the
@@ -94,7 +95,7 @@ func (t Tensor) bytes() []byte {
 
 // asStored says that RawRow can point into the file.
 func (t Tensor) asStored() bool {
-	return t.add == 0 && t.Panels == nil && (t.swap.b == 0 || len(t.Shape) > 1)
+	return t.add == 0 && t.edit == nil && t.Panels == nil && (t.swap.b == 0 || len(t.Shape) > 1)
 }
 
 // RawRow returns the bytes of stored row i, of type DType. Of panels it is the
@@ -155,7 +156,9 @@ func (t Tensor) Float32(dst []float32) error {
 }
 
 // plain says that the elements lie in the file in the order of Shape.
-func (t Tensor) plain() bool { return t.swap.b == 0 && t.add == 0 && t.Panels == nil && !t.Transposed }
+func (t Tensor) plain() bool {
+	return t.swap.b == 0 && t.add == 0 && t.edit == nil && t.Panels == nil && !t.Transposed
+}
 
 // decode is Row without checks.
 func (t Tensor) decode(dst []float32, i int) {
@@ -178,6 +181,9 @@ func (t Tensor) decode(dst []float32, i int) {
 			dst[j] += t.add
 		}
 	}
+	if t.edit != nil {
+		t.edit(dst, t.swap.row(i))
+	}
 }
 
 // Guard runs f, which reads RawRow or Data; that the file was cut short
@@ -196,7 +202,7 @@ func (t Tensor) Release() {
 // infinite.
 func (t Tensor) CheckFinite() error {
 	return t.Guard(func() error {
-		if t.Panels == nil && t.DType.finite(t.bytes()) {
+		if t.Panels == nil && t.edit == nil && t.DType.finite(t.bytes()) {
 			return nil
 		}
 		rows, k := t.Rows()

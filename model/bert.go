@@ -147,12 +147,16 @@ func bertForMaskedLM(m *Model, c *Config, l *Loader) {
 	if !l.Has(weight) || c.BoolOr("tie_word_embeddings", true) {
 		weight = p + "embeddings.word_embeddings.weight"
 	}
+	if weight != head+"decoder.weight" {
+		l.adapter.tied(l, weight)
+	}
 	w := l.Weight(weight, m.Vocab, m.Hidden, Layout{})
 	if weight == p+"embeddings.word_embeddings.weight" {
 		b.words = WeightTable(w)
 		fixPadding(b.words, c)
 	}
-	b.decoder = &nn.Linear{Weights: []*tensor.Weight{w}, Bias: l.Vector(head+"bias", m.Vocab)}
+	decoder := l.layer(l.Vector(head+"bias", m.Vocab), w)
+	b.decoder = &decoder
 	l.Rest("position_ids", "cls.seq_relationship", head+"decoder", "pooler.")
 }
 

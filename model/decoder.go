@@ -62,13 +62,18 @@ func (d *decoder) heads(m *Model, l *Loader, embedding, head string, tied bool) 
 		d.head = l.Linear([]string{"score"}, []int{len(m.Labels)}, m.Hidden, false)
 		return
 	}
+	if l.adapter.saves(head) && (tied || !l.Has(head)) {
+		l.untie(head, embedding)
+		tied = false
+	}
 	if tied || !l.Has(head) && l.Has(embedding) {
+		l.adapter.tied(l, embedding)
 		l.taken[head] = true // some checkpoints hold the one matrix twice
 		w := l.Weight(embedding, m.Vocab, m.Hidden, Layout{})
 		d.embed = WeightTable(w)
-		d.head = nn.Linear{Weights: []*tensor.Weight{w}}
+		d.head = l.layer(nil, w)
 		return
 	}
 	d.embed = l.Table(embedding, m.Vocab, m.Hidden)
-	d.head = nn.Linear{Weights: []*tensor.Weight{l.Weight(head, m.Vocab, m.Hidden, Layout{})}}
+	d.head = l.layer(nil, l.Weight(head, m.Vocab, m.Hidden, Layout{}))
 }

@@ -10,12 +10,10 @@ import (
 	"wenmo/internal/philox"
 )
 
-// fresh makes the tensors of a new head, and knows the names of a checkpoint
-// that leaves out the prefix of its body. A nil fresh makes nothing.
+// fresh makes the tensors of a new head. A nil fresh makes nothing.
 type fresh struct {
-	seed           uint64
-	deviation      float64
-	stored, wanted string // prefix in the checkpoint, and in the architecture
+	seed      uint64
+	deviation float64
 }
 
 // headParts begin the names of tensors that belong to a head, the prefix of the
@@ -33,24 +31,36 @@ func isHead(name string) bool {
 }
 
 // rename returns the prefix by which tensors are to be asked for: the
-// architecture's, where f is set.
-func (f *fresh) rename(stored, wanted string) string {
-	if f == nil {
+// architecture's where a head may be new, or an adapter names its modules.
+func (l *Loader) rename(stored, wanted string) string {
+	if l.fresh == nil && l.adapter == nil {
 		return stored
 	}
-	f.stored, f.wanted = stored, wanted
+	l.stored, l.wanted = stored, wanted
 	return wanted
 }
 
-// tensor returns a tensor of the checkpoint.
+// tensor returns a tensor of the checkpoint, or what an adapter has instead.
 func (l *Loader) tensor(name string) (checkpoint.Tensor, bool) {
-	t, ok := l.file.Tensor(name)
-	if f := l.fresh; !ok && f != nil {
-		if rest, body := strings.CutPrefix(name, f.wanted); body {
-			return l.file.Tensor(f.stored + rest)
-		}
+	if t, ok := l.adapter.saved(name); ok {
+		return t, true
+	}
+	t, ok := l.file.Tensor(l.storedName(name))
+	if embedding := l.untied[name]; !ok && embedding != "" {
+		t, ok = l.file.Tensor(l.storedName(embedding))
+		t.Name = name
 	}
 	return t, ok
+}
+
+// storedName returns the name by which the checkpoint may know a tensor.
+func (l *Loader) storedName(name string) string {
+	if _, ok := l.file.Tensor(name); !ok && l.stored != l.wanted {
+		if rest, body := strings.CutPrefix(name, l.wanted); body {
+			return l.stored + rest
+		}
+	}
+	return name
 }
 
 // tensor makes a tensor of a head.

@@ -62,10 +62,8 @@ func gpt2(m *Model, c *Config, l *Loader) {
 }
 
 func conv1D(l *Loader, name string, out, in int) nn.Linear {
-	return nn.Linear{
-		Weights: []*tensor.Weight{l.Weight(name+".weight", out, in, Layout{Conv1D: true})},
-		Bias:    l.Vector(name+".bias", out),
-	}
+	w := l.Weight(name+".weight", out, in, Layout{Conv1D: true})
+	return l.layer(l.Vector(name+".bias", out), w)
 }
 
 // headDim divides the hidden size over the heads, and notes the shape of a KV

@@ -69,9 +69,9 @@ func headwiseQKV(l *Loader, name string, heads, dim, in int, bias bool) nn.Linea
 		part, head, i := out/n, out%n/dim, out%dim
 		return (head*3+part)*dim + i
 	}
-	lin := nn.Linear{Weights: []*tensor.Weight{l.Weight(name+".weight", 3*n, in, Layout{Row: stored})}}
+	w := l.Weight(name+".weight", 3*n, in, Layout{Row: stored})
 	if bias {
-		lin.Bias = l.PermutedVector(name+".bias", 3*n, stored)
+		return l.layer(l.PermutedVector(name+".bias", 3*n, stored), w)
 	}
-	return lin
+	return l.layer(nil, w)
 }

@@ -45,9 +45,13 @@ type Loader struct {
 	bf16   bool // some weight is in bfloat16
 	err    error
 
-	train  bool // everything has gradients, and is listed
-	params []*nn.Param
-	fresh  *fresh // what the checkpoint lacks of a head is made; nil: it must be there
+	train   bool // everything, or an adapter, has gradients, and is listed
+	params  []*nn.Param
+	fresh   *fresh    // what the checkpoint lacks of a head is made; nil: it must be there
+	adapter *adapting // nil: none
+
+	stored, wanted string            // prefix of the body in the checkpoint, and in the architecture
+	untied         map[string]string // heads that begin as the embedding and are trained apart from it
 }
 
 // NewLoader returns a loader of file's tensors. Packing runs on pool.
@@ -84,7 +88,7 @@ func (l *Loader) Has(name string) bool {
 func (l *Loader) Prefix(name string, prefixes ...string) string {
 	for _, p := range prefixes {
 		if l.Has(p + name) {
-			return l.fresh.rename(p, prefixes[0])
+			return l.rename(p, prefixes[0])
 		}
 	}
 	l.fail(fmt.Errorf("%s: no tensor %q", l.file.Path(), prefixes[0]+name))
@@ -107,7 +111,8 @@ func (l *Loader) take(name string, shapes ...[]int) (checkpoint.Tensor, bool) {
 		l.fail(fmt.Errorf("%s: no tensor %q, want one of shape %v", l.file.Path(), name, shapes[0]))
 		return t, false
 	}
-	l.taken[t.Name] = true
+	l.taken[t.Name], l.taken[l.storedName(name)] = true, true
+	l.adapter.take(l, name)
 	for _, s := range shapes {
 		if fmt.Sprint(s) == fmt.Sprint(t.Shape) {
 			return t, l.err == nil
@@ -147,11 +152,7 @@ func (l *Loader) Vectors(names []string, sizes []int) *tensor.Tensor {
 }
 
 func (l *Loader) newVector(n int) *tensor.Tensor {
-	v := tensor.FromSlice(make([]float32, n), 1, n)
-	if l.train {
-		v.Grad = make([]float32, n)
-	}
-	return v
+	return tensor.FromSlice(make([]float32, n), 1, n)
 }
 
 // vector reads a tensor [n] to the elements of v from at on.
@@ -174,8 +175,8 @@ func (l *Loader) vector(name string, v *tensor.Tensor, at, n int, row func(i int
 			dst[i] = stored[row(i)]
 		}
 	}
-	if l.train {
-		l.params = append(l.params, &nn.Param{Name: name, Shape: []int{n}, Value: dst, Grad: v.Grad[at : at+n], Row: row})
+	if l.trains(name) {
+		l.trainVector(name, v, at, n, row)
 	}
 	return true
 }
@@ -188,22 +189,21 @@ func (l *Loader) finite(name string, data []float32) {
 
 // Router returns the projection that chooses a mixture's experts.
 func (l *Loader) Router(name string, experts, in int) nn.Linear {
-	return nn.Linear{Weights: []*tensor.Weight{l.Weight(name+".weight", experts, in, Layout{Exact: true})}}
+	return l.layer(nil, l.Weight(name+".weight", experts, in, Layout{Exact: true}))
 }
 
 // Linear returns the projections of names (without ".weight"), out outputs
 // each over in inputs, side by side; with bias where bias is set.
 func (l *Loader) Linear(names []string, outs []int, in int, bias bool) nn.Linear {
-	var lin nn.Linear
-	biases := make([]string, len(names))
+	weights, biases := make([]*tensor.Weight, len(names)), make([]string, len(names))
 	for i, name := range names {
-		lin.Weights = append(lin.Weights, l.Weight(name+".weight", outs[i], in, Layout{}))
+		weights[i] = l.Weight(name+".weight", outs[i], in, Layout{})
 		biases[i] = name + ".bias"
 	}
 	if bias {
-		lin.Bias = l.Vectors(biases, outs)
+		return l.layer(l.Vectors(biases, outs), weights...)
 	}
-	return lin
+	return l.layer(nil, weights...)
 }
 
 // Layout says how a stored matrix differs from [out, in].
@@ -225,6 +225,7 @@ func (l *Loader) Weight(name string, out, in int, layout Layout) *tensor.Weight 
 	}
 	if l.plan != nil {
 		l.fail(l.plan.panels(p, l.pool))
+		l.adapter.adapt(l, p, layout)
 		return p.w
 	}
 	if err := p.run(l.pool); err != nil {
@@ -234,9 +235,10 @@ func (l *Loader) Weight(name string, out, in int, layout Layout) *tensor.Weight 
 	l.memory = append(l.memory, p.memory)
 	l.bytes += p.w.Bytes()
 	l.bf16 = l.bf16 || p.w.DType == tensor.BF16
-	if l.train {
+	if l.trains(name) {
 		l.trainWeight(p)
 	}
+	l.adapter.adapt(l, p, layout)
 	return p.w
 }
 
@@ -251,7 +253,7 @@ func (l *Loader) packer(name string, out, in int, layout Layout) (*packer, bool)
 		shape = []int{in, rows}
 	}
 	t, ok := l.take(name, shape)
-	return &packer{t: t, layout: layout, w: &tensor.Weight{Name: name, Out: out, In: in}, dtype: l.target(t, in, layout)}, ok
+	return &packer{t: t, layout: layout, w: &tensor.Weight{Name: name, Out: out, In: in}, dtype: l.target(name, t, in, layout)}, ok
 }
 
 // Table returns the embedding of that name as it lies in the file; rows are
@@ -271,7 +273,8 @@ func (l *Loader) Table(name string, rows, cols int) *tensor.Table {
 		}
 		return nil
 	}}
-	if l.train {
+	l.adapter.embedding(l, name)
+	if l.trains(name) {
 		l.trainTable(table, t)
 	}
 	return table
@@ -293,13 +296,16 @@ func WeightTable(w *tensor.Weight) *tensor.Table {
 
 // target chooses the type of a packed weight: what --dtype asks for, or the
 // stored one. A row that is no multiple of a block stays float32.
-func (l *Loader) target(t checkpoint.Tensor, in int, layout Layout) checkpoint.DType {
+func (l *Loader) target(name string, t checkpoint.Tensor, in int, layout Layout) checkpoint.DType {
 	if layout.Exact {
 		return checkpoint.F32
 	}
 	want := map[DType]checkpoint.DType{F32: checkpoint.F32, BF16: checkpoint.BF16, Q8_0: checkpoint.Q8_0, Q4_0: checkpoint.Q4_0}[l.dtype]
 	if l.dtype == Auto {
 		want = t.DType
+	}
+	if want != checkpoint.BF16 && l.trains(name) {
+		return checkpoint.F32 // values are
 	}
 	if want.HasPanels(in) {
 		return want
@@ -316,7 +322,7 @@ next:
 		if l.taken[name] {
 			continue
 		}
-		if l.fresh != nil && isHead(name) {
+		if (l.fresh != nil || l.adapter != nil) && isHead(name) {
 			continue // of the head that the checkpoint had
 		}
 		for _, s := range ignore {

@@ -39,6 +39,8 @@ type Model struct {
 	// Params are what LoadTrainable made trainable, by name; else nil.
 	Params []*nn.Param
 
+	Adapter *AdapterConfig // that the model was loaded with; nil: none
+
 	pad    int32 // id that a SequenceHead does not read; −1: none
 	body   Body
 	memory [][]byte // of packed weights
@@ -125,6 +127,7 @@ func (l *Loader) model(c *Config) (*Model, error) {
 	if err := c.Err(); err != nil {
 		return nil, err
 	}
+	l.adapter.finish(l, m)
 	if err := l.Err(); err != nil {
 		return nil, err
 	}

@@ -52,12 +52,22 @@ func (l *Loader) trainWeight(p *packer) {
 		return
 	}
 	param := &nn.Param{
-		Name: w.Name, Shape: p.t.Shape, Value: w.Value, Grad: w.Grad, Weight: w, Conv1D: p.layout.Conv1D, Row: p.layout.Row,
+		Name: l.paramName(w.Name), Shape: p.t.Shape, Value: w.Value, Grad: w.Grad, Weight: w, Conv1D: p.layout.Conv1D, Row: p.layout.Row,
 	}
 	param.Load(w.Value, stored)
 	// A tied embedding may have been taken as a table before.
-	l.params = slices.DeleteFunc(l.params, func(p *nn.Param) bool { return p.Name == w.Name })
+	l.params = slices.DeleteFunc(l.params, func(p *nn.Param) bool { return p.Name == param.Name })
 	l.params = append(l.params, param)
+}
+
+// trainVector gives elements of v, of its own gradient, to a parameter.
+func (l *Loader) trainVector(name string, v *tensor.Tensor, at, n int, row func(i int) int) {
+	if v.Grad == nil {
+		v.Grad = make([]float32, v.Cols)
+	}
+	l.params = append(l.params, &nn.Param{
+		Name: l.paramName(name), Shape: []int{n}, Value: v.Data[at : at+n], Grad: v.Grad[at : at+n], Row: row,
+	})
 }
 
 // trainTable reads a table into memory and gives it a gradient.
@@ -73,7 +83,7 @@ func (l *Loader) trainTable(table *tensor.Table, t checkpoint.Tensor) {
 	}
 	l.finite(table.Name, value)
 	table.Row = rowsOf(value, table.Cols)
-	l.params = append(l.params, &nn.Param{Name: table.Name, Shape: t.Shape, Value: value, Grad: table.Grad})
+	l.params = append(l.params, &nn.Param{Name: l.paramName(table.Name), Shape: t.Shape, Value: value, Grad: table.Grad})
 }
 
 // rowsOf returns a look-up of the rows of a matrix.

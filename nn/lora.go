@@ -35,6 +35,9 @@ func (p *LoRA) Refresh(g *tensor.Graph, w *tensor.Weight) {
 	p.stale = false
 }
 
+// Norms returns the lengths of the rows of W + s·B·A, which Refresh computed.
+func (p *LoRA) Norms() []float32 { return p.norm }
+
 // Changed says that the values of A or B are others now.
 func (p *LoRA) Changed() { p.stale = true }
 

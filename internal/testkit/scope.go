@@ -8,7 +8,7 @@ import "strings"
 var notYet = []string{
 	"encdec_",
 	"encoder_distilbert", "encoder_modernbert", "encoder_roberta", "encoder_xlm_roberta",
-	"dpo/kto", "dpo/orpo", "dpo/robust", "dpo/simpo", "lora_",
+	"dpo/kto", "dpo/orpo", "dpo/robust", "dpo/simpo",
 	"optim_trajectories/adam_l2", "optim_trajectories/adamw_amsgrad", "optim_trajectories/lion",
 	"pipeline_", "train_t5",
 }
