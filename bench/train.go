@@ -82,7 +82,10 @@ func Train(ctx context.Context, opt TrainOptions, progress func(done, total int)
 		return r, err
 	}
 	defer optimizer.Close()
-	objective := train.LanguageModel(0, true)
+	objective, err := train.HeadObjective(m, train.ObjectiveOptions{Shifted: true})
+	if err != nil {
+		return r, err
+	}
 	var runs []float64
 	for i, batch := range batches {
 		if err := ctx.Err(); err != nil {

@@ -41,7 +41,11 @@ func BenchmarkStep(b *testing.B) {
 					b.Fatal(err)
 				}
 				defer o.Close()
-				clip, objective := NewClip(params), LanguageModel(0, false)
+				clip := NewClip(params)
+				objective, err := HeadObjective(p.Model, ObjectiveOptions{})
+				if err != nil {
+					b.Fatal(err)
+				}
 				for b.Loop() {
 					if _, err := p.Gradients(objective, [][]dataset.Sequence{batch}); err != nil {
 						b.Fatal(err)

@@ -149,21 +149,10 @@ func inOrder(p *nn.Param, values []float32) []float32 {
 // where the losses of micro-batches are averaged.
 func meanOf(m *model.Model) Objective {
 	one := func(*Pass, []dataset.Sequence) float32 { return 1 }
-	if m.Head == model.SequenceHead {
-		return Objective{Weight: one, Loss: func(p *Pass, batch []dataset.Sequence, total float32) *tensor.Tensor {
-			var targets model.Targets
-			for _, s := range batch {
-				if err := targets.Add(p.Model, s.Targets, len(s.IDs)); err != nil {
-					p.Graph.Fail(err)
-				}
-			}
-			b := p.Batch(batch)
-			b.Out = p.Model.HeadRows(nil, b)
-			logits := p.Model.Logits(p.Graph, p.Model.Forward(p.Graph, b))
-			return p.Model.SequenceLoss(p.Graph, logits, &targets, tensor.CrossEntropy{Total: total * float32(len(batch))})
-		}}
+	o, err := HeadObjective(m, ObjectiveOptions{})
+	if err != nil {
+		panic(err)
 	}
-	o := LanguageModel(0, false)
 	return Objective{Weight: one, Loss: func(p *Pass, batch []dataset.Sequence, total float32) *tensor.Tensor {
 		return o.Loss(p, batch, total*o.Weight(p, batch))
 	}}

@@ -19,11 +19,12 @@ type Pass struct {
 	Model *model.Model
 	Graph *tensor.Graph
 
-	kv     *tensor.KV
-	pages  []int32
-	batch  nn.Batch
-	rows   []int32 // that have a label
-	labels []int32
+	kv      *tensor.KV
+	pages   []int32
+	batch   nn.Batch
+	rows    []int32 // that have a label
+	labels  []int32
+	targets model.Targets
 }
 
 // NewPass returns a pass over m, whose regions run on pool.
@@ -37,15 +38,6 @@ func NewPass(m *model.Model, pool *kernel.Pool) *Pass {
 func (p *Pass) Close() error {
 	p.Graph.Close()
 	return p.kv.Close()
-}
-
-// Objective returns the loss of sequences as part of a step whose weights sum
-// to total: a tensor [1, 1].
-type Objective struct {
-	// Weight is how much sequences count in a step's mean: a number of labels, or
-	// of sequences.
-	Weight func(p *Pass, batch []dataset.Sequence) float32
-	Loss   func(p *Pass, batch []dataset.Sequence, total float32) *tensor.Tensor
 }
 
 // Loss returns the mean loss of batches over the weights of them all.
@@ -140,45 +132,5 @@ func (p *Pass) add(s *dataset.Sequence) {
 			}
 			p.pages = append(p.pages, page)
 		}
-	}
-}
-
-// LanguageModel is cross-entropy over the tokens that have a label: of causal
-// models that of the next token, unless the labels stand where they are
-// predicted already.
-func LanguageModel(smoothing float32, shifted bool) Objective {
-	ahead := func(p *Pass) int {
-		if p.Model.MaskedLM || shifted {
-			return 0
-		}
-		return 1
-	}
-	return Objective{
-		Weight: func(p *Pass, batch []dataset.Sequence) float32 {
-			n := 0
-			for i := range batch {
-				for _, y := range batch[i].Labels[ahead(p):] {
-					if y >= 0 {
-						n++
-					}
-				}
-			}
-			return float32(n)
-		},
-		Loss: func(p *Pass, batch []dataset.Sequence, total float32) *tensor.Tensor {
-			b := p.Batch(batch)
-			p.labels, p.rows = p.labels[:0], p.rows[:0]
-			for i := range batch {
-				for j, y := range batch[i].Labels[ahead(p):] {
-					if y >= 0 {
-						p.labels, p.rows = append(p.labels, y), append(p.rows, int32(b.Spans[i].Start+j))
-					}
-				}
-			}
-			b.Out = p.rows
-			g := p.Graph
-			logits := p.Model.Logits(g, p.Model.Forward(g, b))
-			return g.CrossEntropy(logits, p.labels, tensor.CrossEntropy{Smoothing: smoothing, Total: total})
-		},
 	}
 }

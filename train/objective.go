@@ -1,0 +1,130 @@
+package train
+
+import (
+	"fmt"
+
+	"wenmo/dataset"
+	"wenmo/model"
+	"wenmo/tensor"
+)
+
+// Objective is what training makes small.
+type Objective struct {
+	// Weight is how much sequences count in a step's mean: a number of labels, or
+	// of sequences.
+	Weight func(p *Pass, batch []dataset.Sequence) float32
+	// Loss returns the loss of sequences as part of a step whose weights sum to
+	// total: a tensor [1, 1].
+	Loss func(p *Pass, batch []dataset.Sequence, total float32) *tensor.Tensor
+}
+
+// ObjectiveOptions are the settings of a head's loss.
+type ObjectiveOptions struct {
+	Smoothing    float32   // of labels
+	ClassWeights []float32 // nil: all 1
+	Shifted      bool      // a causal model's labels stand where they are predicted
+}
+
+// HeadObjective returns the loss of the head that a model has.
+func HeadObjective(m *model.Model, o ObjectiveOptions) (Objective, error) {
+	loss := tensor.CrossEntropy{Smoothing: o.Smoothing, Weights: o.ClassWeights}
+	switch m.Head {
+	case model.CausalHead, model.MaskedHead, model.TokenHead:
+		ahead := 0
+		if m.Head == model.CausalHead && !o.Shifted {
+			ahead = 1
+		}
+		return labelObjective(ahead, loss), nil
+	case model.SequenceHead, model.SpanHead:
+		return targetObjective(loss), nil
+	}
+	return Objective{}, fmt.Errorf("%s has no head that can be trained", m.Architecture)
+}
+
+// labelObjective is cross-entropy over the tokens that have a label, which the
+// model is to say as many tokens ahead.
+func labelObjective(ahead int, loss tensor.CrossEntropy) Objective {
+	return Objective{
+		Weight: func(_ *Pass, batch []dataset.Sequence) float32 {
+			total := float32(0)
+			for i := range batch {
+				for _, y := range labelsOf(&batch[i], ahead) {
+					total += labelWeight(loss.Weights, y)
+				}
+			}
+			return total
+		},
+		Loss: func(p *Pass, batch []dataset.Sequence, total float32) *tensor.Tensor {
+			b := p.Batch(batch)
+			p.labels, p.rows = p.labels[:0], p.rows[:0]
+			for i := range batch {
+				for j, y := range labelsOf(&batch[i], ahead) {
+					if y >= 0 {
+						p.labels, p.rows = append(p.labels, y), append(p.rows, int32(b.Spans[i].Start+j))
+					}
+				}
+			}
+			b.Out = p.rows
+			o := loss
+			o.Total = total
+			logits := p.Model.Logits(p.Graph, p.Model.Forward(p.Graph, b))
+			return p.Graph.CrossEntropy(logits, p.labels, o)
+		},
+	}
+}
+
+// labelsOf returns the labels of a sequence, from that which its first token is
+// to say. Without labels every token has itself.
+func labelsOf(s *dataset.Sequence, ahead int) []int32 {
+	labels := s.Labels
+	if labels == nil {
+		labels = s.IDs
+	}
+	return labels[min(ahead, len(labels)):]
+}
+
+func labelWeight(weights []float32, y int32) float32 {
+	switch {
+	case y < 0:
+		return 0
+	case weights == nil || int(y) >= len(weights): // the loss says that it is out of range
+		return 1
+	}
+	return weights[y]
+}
+
+// targetObjective is the loss of heads that say something of a whole sequence.
+func targetObjective(loss tensor.CrossEntropy) Objective {
+	return Objective{
+		Weight: func(p *Pass, batch []dataset.Sequence) float32 {
+			if p.Model.Head == model.SpanHead || p.Model.Problem != model.SingleLabel {
+				return float32(len(batch))
+			}
+			total := float32(0)
+			for i := range batch {
+				for _, y := range batch[i].Targets {
+					total += labelWeight(loss.Weights, int32(y))
+				}
+			}
+			return total
+		},
+		Loss: func(p *Pass, batch []dataset.Sequence, total float32) *tensor.Tensor {
+			g, m, b := p.Graph, p.Model, p.Batch(batch)
+			p.targets.Reset()
+			for i := range batch {
+				if err := p.targets.Add(m, batch[i].Targets, len(batch[i].IDs)); err != nil {
+					g.Fail(err)
+					return g.Zeros(1, 1)
+				}
+			}
+			if m.Head == model.SpanHead {
+				return m.SpanLoss(g, m.Logits(g, m.Forward(g, b)), b.Spans, &p.targets, total)
+			}
+			p.rows = m.HeadRows(p.rows[:0], b)
+			b.Out = p.rows
+			o := loss
+			o.Total = total
+			return m.SequenceLoss(g, m.Logits(g, m.Forward(g, b)), &p.targets, o)
+		},
+	}
+}
