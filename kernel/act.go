@@ -72,8 +72,8 @@ func SiLU(dst, x []float32) {
 // SiLUBackward is SiLU's gradient.
 func SiLUBackward(dx, dy, x []float32) {
 	dy, x = dy[:len(dx)], x[:len(dx)]
-	for i, v := range x {
-		dx[i] = dy[i] * dSiLU(v)
+	for i := opSiLUBackward.run(dx, dy, x, 0, 0); i < len(dx); i++ {
+		dx[i] = dy[i] * dSiLU(x[i])
 	}
 }
 
@@ -89,8 +89,8 @@ func GELU(dst, x []float32) {
 // GELUBackward is GELU's gradient.
 func GELUBackward(dx, dy, x []float32) {
 	dy, x = dy[:len(dx)], x[:len(dx)]
-	for i, v := range x {
-		dx[i] = dy[i] * dGELU(v)
+	for i := opGELUBackward.run(dx, dy, x, 0, 0); i < len(dx); i++ {
+		dx[i] = dy[i] * dGELU(x[i])
 	}
 }
 
@@ -105,8 +105,8 @@ func GELUTanh(dst, x []float32) {
 // GELUTanhBackward is GELUTanh's gradient.
 func GELUTanhBackward(dx, dy, x []float32) {
 	dy, x = dy[:len(dx)], x[:len(dx)]
-	for i, v := range x {
-		dx[i] = dy[i] * dGELUTanh(v)
+	for i := opGELUTanhBackward.run(dx, dy, x, 0, 0); i < len(dx); i++ {
+		dx[i] = dy[i] * dGELUTanh(x[i])
 	}
 }
 
@@ -251,7 +251,7 @@ func SwiGLU(dst, gate, up []float32) {
 // SwiGLUBackward sets the gradients of SwiGLU's inputs; both may be dy or an
 // input.
 func SwiGLUBackward(dgate, dup, dy, gate, up []float32) {
-	gatedBackward(dgate, dup, dy, gate, up, silu, dSiLU)
+	gatedBackward(opSwiGLUBackward, dgate, dup, dy, gate, up, silu, dSiLU)
 }
 
 // GeGLU sets dst = GELU(gate)·up. (Shazeer 2020.)
@@ -264,7 +264,7 @@ func GeGLU(dst, gate, up []float32) {
 
 // GeGLUBackward sets the gradients of GeGLU's inputs.
 func GeGLUBackward(dgate, dup, dy, gate, up []float32) {
-	gatedBackward(dgate, dup, dy, gate, up, gelu, dGELU)
+	gatedBackward(opGeGLUBackward, dgate, dup, dy, gate, up, gelu, dGELU)
 }
 
 // GeGLUTanh sets dst = GELUTanh(gate)·up.
@@ -277,14 +277,14 @@ func GeGLUTanh(dst, gate, up []float32) {
 
 // GeGLUTanhBackward sets the gradients of GeGLUTanh's inputs.
 func GeGLUTanhBackward(dgate, dup, dy, gate, up []float32) {
-	gatedBackward(dgate, dup, dy, gate, up, geluTanh, dGELUTanh)
+	gatedBackward(opGeGLUTanhBackward, dgate, dup, dy, gate, up, geluTanh, dGELUTanh)
 }
 
-func gatedBackward(dgate, dup, dy, gate, up []float32, f, df func(float32) float32) {
+func gatedBackward(op vecOp, dgate, dup, dy, gate, up []float32, f, df func(float32) float32) {
 	dup, dy = dup[:len(dgate)], dy[:len(dgate)]
 	gate, up = gate[:len(dgate)], up[:len(dgate)]
-	for i, g := range gate {
-		u, d := up[i], dy[i]
+	for i := op.runGatedBackward(dgate, dup, dy, gate, up); i < len(gate); i++ {
+		g, u, d := gate[i], up[i], dy[i]
 		dgate[i] = float32(d*u) * df(g)
 		dup[i] = d * f(g)
 	}

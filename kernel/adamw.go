@@ -16,7 +16,7 @@ type AdamWStep struct {
 // (Loshchilov & Hutter 2019, algorithm 2, in the order of PyTorch.)
 func AdamW(p, m, v, g []float32, s *AdamWStep) {
 	m, v, g = m[:len(p)], v[:len(p)], g[:len(p)]
-	for i := range p {
+	for i := runAdamW(p, m, v, g, s); i < len(p); i++ {
 		m[i] = float32(s.Beta1*m[i]) + float32(s.New1*g[i])
 		v[i] = float32(s.Beta2*v[i]) + float32(float32(s.New2*g[i])*g[i])
 		d := float32(sqrt32(v[i])*s.Root) + s.Eps

@@ -56,6 +56,15 @@ var goldenBits = map[string]string{
 	"Tanh both ways":      "224b004e55664032",
 	"Tanh":                "10f14397175538eb",
 	"TileSoftmax":         "f3b6ff8e6247aeda",
+	"SiLUBackward":        "d182a14b746dd885",
+	"GELUBackward":        "cd668d3c0b81f599",
+	"GELUTanhBackward":    "23306053f365b7f4",
+	"SwiGLUBackward":      "c967182e7fc709e7",
+	"GeGLUBackward":       "da2a428275c5c1a5",
+	"GeGLUTanhBackward":   "c26ccfaa38e6785f",
+	"LayerNormBackward":   "ec883e915ef4bd65",
+	"RMSNormBackward":     "3b506ac76bddd8b9",
+	"AdamW":               "2f36b3e813b60420",
 	"softmax backward":    "35d54e96d141e5ca",
 }
 

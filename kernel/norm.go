@@ -24,18 +24,42 @@ func RMSNorm(dst, x, w []float32, eps, offset float32) (inv float32) {
 // w may be nil, as in RMSNorm; dw may be nil. dx may be dy.
 func RMSNormBackward(dx, dw, dy, x, w []float32, inv, offset float32) {
 	dx, dy = dx[:len(x)], dy[:len(x)]
-	var l [lanes]float32
-	for i, v := range x {
-		l[i%lanes] = fma32(scaledBy(dy[i], w, i, offset), float32(v*inv), l[i%lanes])
+	normBackward(dx, dw, nil, dy, x, w, 0, inv, offset, false)
+}
+
+// normBackward is LayerNormBackward or, with mean 0 and centered false,
+// RMSNormBackward.
+func normBackward(dx, dw, db, dy, x, w []float32, mean, inv, offset float32, centered bool) {
+	var l [2][lanes]float32
+	i := 0
+	if w != nil {
+		w = w[:len(x)]
+		i = runNormSums(&l, dy, x, w, mean, inv, offset)
 	}
-	c := fold(&l) / float32(len(x))
-	for i, v := range x {
-		n := float32(v * inv)
+	for ; i < len(x); i++ {
+		g := scaledBy(dy[i], w, i, offset)
+		l[0][i%lanes] += g
+		l[1][i%lanes] = fma32(g, float32((x[i]-mean)*inv), l[1][i%lanes])
+	}
+	c0, c1 := float32(0), fold(&l[1])/float32(len(x))
+	if centered {
+		c0 = fold(&l[0]) / float32(len(x))
+	}
+	if w != nil && dw == nil && db == nil {
+		i = runNormBackward(dx, dy, x, w, mean, inv, offset, c0, c1)
+	} else {
+		i = 0
+	}
+	for ; i < len(x); i++ {
+		n := float32((x[i] - mean) * inv)
 		g := scaledBy(dy[i], w, i, offset)
 		if dw != nil {
 			dw[i] = fma32(dy[i], n, dw[i])
 		}
-		dx[i] = inv * (g - float32(n*c))
+		if db != nil {
+			db[i] += dy[i]
+		}
+		dx[i] = inv * ((g - c0) - float32(n*c1))
 	}
 }
 
@@ -55,9 +79,7 @@ func LayerNorm(dst, x, w, b []float32, eps float32) (mean, inv float32) {
 	dst = dst[:len(x)]
 	mean = Sum(x) / float32(len(x))
 	inv = 1 / sqrt32(sumSquaresAround(x, mean)/float32(len(x))+eps)
-	for i := opCenter.run(dst, x, nil, mean, inv); i < len(x); i++ {
-		dst[i] = (x[i] - mean) * inv
-	}
+	Center(dst, x, mean, inv)
 	if w != nil {
 		Mul(dst, dst, w)
 	}
@@ -67,29 +89,19 @@ func LayerNorm(dst, x, w, b []float32, eps float32) (mean, inv float32) {
 	return mean, inv
 }
 
+// Center sets dst = (x − mean)·inv. dst may be x.
+func Center(dst, x []float32, mean, inv float32) {
+	x = x[:len(dst)]
+	for i := opCenter.run(dst, x, nil, mean, inv); i < len(dst); i++ {
+		dst[i] = (x[i] - mean) * inv
+	}
+}
+
 // LayerNormBackward takes dy, the gradient of LayerNorm's result, back through
 // one row. With n = (x − mean)·inv and g = dy·w it sets
 // dx = inv·(g − mean(g) − n·mean(g·n)) and continues the chains
 // dw = fma(dy, n, dw), db = db + dy. w, dw and db may be nil. dx may be dy.
 func LayerNormBackward(dx, dw, db, dy, x, w []float32, mean, inv float32) {
 	dx, dy = dx[:len(x)], dy[:len(x)]
-	var l0, l1 [lanes]float32
-	for i, v := range x {
-		g := scaledBy(dy[i], w, i, 0)
-		l0[i%lanes] += g
-		l1[i%lanes] = fma32(g, float32((v-mean)*inv), l1[i%lanes])
-	}
-	c0 := fold(&l0) / float32(len(x))
-	c1 := fold(&l1) / float32(len(x))
-	for i, v := range x {
-		n := float32((v - mean) * inv)
-		g := scaledBy(dy[i], w, i, 0)
-		if dw != nil {
-			dw[i] = fma32(dy[i], n, dw[i])
-		}
-		if db != nil {
-			db[i] += dy[i]
-		}
-		dx[i] = inv * ((g - c0) - float32(n*c1))
-	}
+	normBackward(dx, dw, db, dy, x, w, mean, inv, 0, true)
 }

@@ -34,6 +34,15 @@ const (
 	opGeGLUTanh
 	opRope
 	opRoundBF16
+	opSiLUBackward
+	opGELUBackward
+	opGELUTanhBackward
+	opSwiGLUBackward
+	opGeGLUBackward
+	opGeGLUTanhBackward
+	opNormSums
+	opNormBackward
+	opAdamW
 	opCount
 )
 
@@ -44,7 +53,9 @@ type vec struct {
 	s, t    float32
 	steps   int // of sixteen elements, at least one
 	lanes   *[lanes]float32
-	r, q    float32 // results of a reduction
+	r, q    float32 // results of a reduction, or parameters
+	d       *float32
+	u       float32
 }
 
 // Assembly cannot be preempted: one call takes some 20 µs of the slowest
@@ -122,6 +133,71 @@ func runRoundBF16(dst []uint16, src []float32) int {
 			return 0
 		}
 		done += v.steps * lanes
+	}
+	return done
+}
+
+// runGatedBackward is run for the gradients of a gated activation.
+func (op vecOp) runGatedBackward(dgate, dup, dy, gate, up []float32) int {
+	var v vec
+	done := 0
+	for rest := len(dgate) / lanes; rest > 0; rest -= vecMaxSteps {
+		v.dst, v.c, v.a, v.b, v.d = unsafe.Pointer(&dgate[done]), &dup[done], &dy[done], &gate[done], &up[done]
+		v.steps = min(rest, vecMaxSteps)
+		if !op.call(&v) {
+			return 0
+		}
+		done += v.steps * lanes
+	}
+	return done
+}
+
+// runNormSums is run for the sums of a norm's backward, which the two sets of
+// lanes carry.
+func runNormSums(l *[2][lanes]float32, dy, x, w []float32, mean, inv, offset float32) int {
+	var v vec
+	v.s, v.t, v.u, v.lanes = mean, inv, offset, &l[0]
+	done := 0
+	for rest := len(x) / lanes; rest > 0; rest -= vecMaxSteps {
+		v.a, v.b, v.c, v.d = &dy[done], &w[done], &x[done], &l[1][0]
+		v.steps = min(rest, vecMaxSteps)
+		if !opNormSums.call(&v) {
+			return 0
+		}
+		done += v.steps * lanes
+	}
+	return done
+}
+
+// runNormBackward is run for opNormBackward, c0 and c1 being the means.
+func runNormBackward(dx, dy, x, w []float32, mean, inv, offset, c0, c1 float32) int {
+	var v vec
+	v.s, v.t, v.u, v.r, v.q = mean, inv, offset, c0, c1
+	done := 0
+	for rest := len(x) / lanes; rest > 0; rest -= vecMaxSteps {
+		v.dst, v.a, v.b, v.c = unsafe.Pointer(&dx[done]), &dy[done], &w[done], &x[done]
+		v.steps = min(rest, vecMaxSteps)
+		if !opNormBackward.call(&v) {
+			return 0
+		}
+		done += v.steps * lanes
+	}
+	return done
+}
+
+// runAdamW is run for opAdamW, whose numbers stand in the place of lanes.
+func runAdamW(p, m, v, g []float32, s *AdamWStep) int {
+	numbers := [lanes]float32{s.Keep, s.Beta1, s.New1, s.Beta2, s.New2, s.Root, s.Eps, s.Rate}
+	var arg vec
+	arg.lanes = &numbers
+	done := 0
+	for rest := len(p) / lanes; rest > 0; rest -= vecMaxSteps {
+		arg.dst, arg.a, arg.b, arg.c = unsafe.Pointer(&p[done]), &g[done], &m[done], &v[done]
+		arg.steps = min(rest, vecMaxSteps)
+		if !opAdamW.call(&arg) {
+			return 0
+		}
+		done += arg.steps * lanes
 	}
 	return done
 }

@@ -69,6 +69,24 @@ func (op vecOp) callAVX2(v *vec) {
 		ropeAVX2(v)
 	case opRoundBF16:
 		roundBF16AVX2(v)
+	case opSiLUBackward:
+		siluBackwardAVX2(v)
+	case opGELUBackward:
+		geluBackwardAVX2(v)
+	case opGELUTanhBackward:
+		geluTanhBackwardAVX2(v)
+	case opSwiGLUBackward:
+		swiGLUBackwardAVX2(v)
+	case opGeGLUBackward:
+		geGLUBackwardAVX2(v)
+	case opGeGLUTanhBackward:
+		geGLUTanhBackwardAVX2(v)
+	case opNormSums:
+		normSumsAVX2(v)
+	case opNormBackward:
+		normBackwardAVX2(v)
+	case opAdamW:
+		adamWAVX2(v)
 	}
 }
 
@@ -126,6 +144,24 @@ func (op vecOp) callAVX512(v *vec) {
 		ropeAVX512(v)
 	case opRoundBF16:
 		roundBF16AVX512(v)
+	case opSiLUBackward:
+		siluBackwardAVX512(v)
+	case opGELUBackward:
+		geluBackwardAVX512(v)
+	case opGELUTanhBackward:
+		geluTanhBackwardAVX512(v)
+	case opSwiGLUBackward:
+		swiGLUBackwardAVX512(v)
+	case opGeGLUBackward:
+		geGLUBackwardAVX512(v)
+	case opGeGLUTanhBackward:
+		geGLUTanhBackwardAVX512(v)
+	case opNormSums:
+		normSumsAVX512(v)
+	case opNormBackward:
+		normBackwardAVX512(v)
+	case opAdamW:
+		adamWAVX512(v)
 	}
 }
 
@@ -208,6 +244,33 @@ func ropeAVX2(v *vec)
 func roundBF16AVX2(v *vec)
 
 //go:noescape
+func siluBackwardAVX2(v *vec)
+
+//go:noescape
+func geluBackwardAVX2(v *vec)
+
+//go:noescape
+func geluTanhBackwardAVX2(v *vec)
+
+//go:noescape
+func swiGLUBackwardAVX2(v *vec)
+
+//go:noescape
+func geGLUBackwardAVX2(v *vec)
+
+//go:noescape
+func geGLUTanhBackwardAVX2(v *vec)
+
+//go:noescape
+func normSumsAVX2(v *vec)
+
+//go:noescape
+func normBackwardAVX2(v *vec)
+
+//go:noescape
+func adamWAVX2(v *vec)
+
+//go:noescape
 func addAVX512(v *vec)
 
 //go:noescape
@@ -284,3 +347,30 @@ func ropeAVX512(v *vec)
 
 //go:noescape
 func roundBF16AVX512(v *vec)
+
+//go:noescape
+func siluBackwardAVX512(v *vec)
+
+//go:noescape
+func geluBackwardAVX512(v *vec)
+
+//go:noescape
+func geluTanhBackwardAVX512(v *vec)
+
+//go:noescape
+func swiGLUBackwardAVX512(v *vec)
+
+//go:noescape
+func geGLUBackwardAVX512(v *vec)
+
+//go:noescape
+func geGLUTanhBackwardAVX512(v *vec)
+
+//go:noescape
+func normSumsAVX512(v *vec)
+
+//go:noescape
+func normBackwardAVX512(v *vec)
+
+//go:noescape
+func adamWAVX512(v *vec)

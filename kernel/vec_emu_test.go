@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"unsafe"
@@ -30,6 +31,35 @@ var vecDefinitions = map[string]func(d, a, b, s, t float32) float32{
 	"swiGLU":    func(d, a, b, s, t float32) float32 { return silu(a) * b },
 	"geGLU":     func(d, a, b, s, t float32) float32 { return gelu(a) * b },
 	"geGLUTanh": func(d, a, b, s, t float32) float32 { return geluTanh(a) * b },
+
+	"siluBackward":     func(d, a, b, s, t float32) float32 { return a * dSiLU(b) },
+	"geluBackward":     func(d, a, b, s, t float32) float32 { return a * dGELU(b) },
+	"geluTanhBackward": func(d, a, b, s, t float32) float32 { return a * dGELUTanh(b) },
+}
+
+// vecSpecial are the kernels that do more than one thing: what they leave in e,
+// by the portable path.
+var vecSpecial = map[string]func(e *vecMemory){
+	"swiGLUBackward":    func(e *vecMemory) { SwiGLUBackward(e.dst, e.c, e.a, e.b, e.d) },
+	"geGLUBackward":     func(e *vecMemory) { GeGLUBackward(e.dst, e.c, e.a, e.b, e.d) },
+	"geGLUTanhBackward": func(e *vecMemory) { GeGLUTanhBackward(e.dst, e.c, e.a, e.b, e.d) },
+	"normSums": func(e *vecMemory) {
+		for i := range e.dst {
+			g := float32(e.a[i] * (e.vec.u + e.b[i]))
+			e.lanes[i%lanes] += g
+			e.d[i%lanes] = fma32(g, float32((e.c[i]-e.vec.s)*e.vec.t), e.d[i%lanes])
+		}
+	},
+	"normBackward": func(e *vecMemory) {
+		for i := range e.dst {
+			g, n := float32(e.a[i]*(e.vec.u+e.b[i])), float32((e.c[i]-e.vec.s)*e.vec.t)
+			e.dst[i] = e.vec.t * ((g - e.vec.r) - float32(n*e.vec.q))
+		}
+	},
+	"adamW": func(e *vecMemory) {
+		l := &e.lanes
+		AdamW(e.dst, e.b, e.c, e.a, &AdamWStep{Keep: l[0], Beta1: l[1], New1: l[2], Beta2: l[3], New2: l[4], Root: l[5], Eps: l[6], Rate: l[7]})
+	},
 }
 
 // laneDefinitions say of reductions how an element joins its lane.
@@ -49,16 +79,16 @@ var laneDefinitions = map[string]func(acc, a, b, s float32) float32{
 
 // vecMemory is the memory of one call of a kernel.
 type vecMemory struct {
-	dst, a, b, c []float32
-	half         []uint16 // dst of roundBF16
-	lanes        [lanes]float32
-	vec          vec
+	dst, a, b, c, d []float32
+	half            []uint16 // dst of roundBF16
+	lanes           [lanes]float32
+	vec             vec
 }
 
 // newVecMemory fills the operands; n is a whole number of steps.
 func newVecMemory(r *rand.Rand, n int, next func(r *rand.Rand) float32) *vecMemory {
 	e := &vecMemory{half: make([]uint16, n)}
-	for _, x := range []*[]float32{&e.dst, &e.a, &e.b, &e.c} {
+	for _, x := range []*[]float32{&e.dst, &e.a, &e.b, &e.c, &e.d} {
 		*x = make([]float32, n)
 		fill(*x, r, next)
 	}
@@ -66,6 +96,7 @@ func newVecMemory(r *rand.Rand, n int, next func(r *rand.Rand) float32) *vecMemo
 	e.vec = vec{
 		dst: unsafe.Pointer(&e.dst[0]), a: &e.a[0], b: &e.b[0], c: &e.c[0],
 		s: next(r), t: next(r), steps: n / lanes, lanes: &e.lanes,
+		r: next(r), q: next(r), d: &e.d[0], u: next(r),
 	}
 	return e
 }
@@ -73,7 +104,7 @@ func newVecMemory(r *rand.Rand, n int, next func(r *rand.Rand) float32) *vecMemo
 func (e *vecMemory) run(t *testing.T, file *asmgen.File, name string) {
 	t.Helper()
 	arg := unsafe.Slice((*byte)(unsafe.Pointer(&e.vec)), unsafe.Sizeof(e.vec))
-	err := emu.Run(file, name, arg, emu.Memory(e.dst), emu.Memory(e.a), emu.Memory(e.b), emu.Memory(e.c), emu.Memory(e.half), emu.Memory(e.lanes[:]))
+	err := emu.Run(file, name, arg, emu.Memory(e.dst), emu.Memory(e.a), emu.Memory(e.b), emu.Memory(e.c), emu.Memory(e.d), emu.Memory(e.half), emu.Memory(e.lanes[:]))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,6 +130,10 @@ func TestVecEmulated(t *testing.T) {
 func checkEmulated(t *testing.T, file *asmgen.File, name, suffix string, e *vecMemory, values string) {
 	t.Helper()
 	kind := strings.TrimSuffix(name, suffix)
+	if special := vecSpecial[kind]; special != nil {
+		checkSpecial(t, file, name, e, values, special)
+		return
+	}
 	want := append([]float32(nil), e.dst...)
 	wantLanes, wantC := e.lanes, append([]float32(nil), e.c...)
 	s, u := e.vec.s, e.vec.t
@@ -145,6 +180,34 @@ func checkEmulated(t *testing.T, file *asmgen.File, name, suffix string, e *vecM
 	for i := range wantLanes {
 		if !sameBits(e.lanes[i], wantLanes[i]) {
 			t.Fatalf("%s, %s values: lane %d = %v, want %v", name, values, i, e.lanes[i], wantLanes[i])
+		}
+	}
+}
+
+// checkSpecial compares all memory after a kernel with what its definition
+// leaves.
+func checkSpecial(t *testing.T, file *asmgen.File, name string, e *vecMemory, values string, special func(e *vecMemory)) {
+	t.Helper()
+	want := &vecMemory{lanes: e.lanes, vec: e.vec}
+	from, to := []*[]float32{&e.dst, &e.a, &e.b, &e.c, &e.d}, []*[]float32{&want.dst, &want.a, &want.b, &want.c, &want.d}
+	for i := range from {
+		*to[i] = slices.Clone(*from[i])
+	}
+	path := Path()
+	SetPath("portable")
+	special(want)
+	SetPath(path)
+	e.run(t, file, name)
+	for at := range from {
+		for i, w := range *to[at] {
+			if got := (*from[at])[i]; !sameBits(got, w) {
+				t.Fatalf("%s, %s values: memory %d [%d] = %v, want %v", name, values, at, i, got, w)
+			}
+		}
+	}
+	for i, w := range want.lanes {
+		if !sameBits(e.lanes[i], w) {
+			t.Fatalf("%s, %s values: lane %d = %v, want %v", name, values, i, e.lanes[i], w)
 		}
 	}
 }

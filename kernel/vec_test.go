@@ -61,7 +61,36 @@ var vecCases = []struct {
 		}
 		return 0
 	}},
+	{"SiLUBackward", opSiLUBackward, func(dst, a, b []float32, s, t float32) float32 { SiLUBackward(dst, a, b); return 0 }},
+	{"GELUBackward", opGELUBackward, func(dst, a, b []float32, s, t float32) float32 { GELUBackward(dst, a, b); return 0 }},
+	{"GELUTanhBackward", opGELUTanhBackward, func(dst, a, b []float32, s, t float32) float32 { GELUTanhBackward(dst, a, b); return 0 }},
+	{"SwiGLUBackward", opSwiGLUBackward, gatedCase(SwiGLUBackward)},
+	{"GeGLUBackward", opGeGLUBackward, gatedCase(GeGLUBackward)},
+	{"GeGLUTanhBackward", opGeGLUTanhBackward, gatedCase(GeGLUTanhBackward)},
+	{"LayerNormBackward", opNormSums, func(dst, a, b []float32, s, t float32) float32 {
+		LayerNormBackward(dst, nil, nil, a, b, append([]float32(nil), dst...), s, t)
+		return 0
+	}},
+	{"RMSNormBackward", opNormBackward, func(dst, a, b []float32, s, t float32) float32 {
+		RMSNormBackward(dst, nil, a, b, append([]float32(nil), dst...), s, t)
+		return 0
+	}},
+	{"AdamW", opAdamW, func(dst, a, b []float32, s, t float32) float32 {
+		m, v := append([]float32(nil), b...), append([]float32(nil), b...)
+		AdamW(dst, m, v, a, &AdamWStep{Keep: t, Beta1: s, New1: 1 - s, Beta2: 0.9, New2: 0.1, Root: 2, Eps: 1e-8, Rate: 0.5})
+		return Sum(m) + Sum(v)
+	}},
 	{"GeGLUTanh", opGeGLUTanh, func(dst, a, b []float32, s, t float32) float32 { GeGLUTanh(dst, a, b); return 0 }},
+}
+
+// gatedCase lets half of the elements be gates and the other half what they
+// multiply.
+func gatedCase(back func(dgate, dup, dy, gate, up []float32)) func(dst, a, b []float32, s, t float32) float32 {
+	return func(dst, a, b []float32, s, t float32) float32 {
+		half := len(dst) / 2
+		back(dst[:half], dst[half:2*half], a[:half], b[:half], b[half:2*half])
+		return 0
+	}
 }
 
 // guarded returns n floats at an odd place of a larger slice, whose rest is
@@ -176,6 +205,8 @@ func TestVecOffsets(t *testing.T) {
 		{"lanes", unsafe.Offsetof(v.lanes), asmgen.VecLanes},
 		{"r", unsafe.Offsetof(v.r), asmgen.VecR},
 		{"q", unsafe.Offsetof(v.q), asmgen.VecQ},
+		{"d", unsafe.Offsetof(v.d), asmgen.VecD},
+		{"u", unsafe.Offsetof(v.u), asmgen.VecU},
 	} {
 		if c.got != c.want {
 			t.Errorf("vec.%s is at %d, the generator says %d", c.field, c.got, c.want)

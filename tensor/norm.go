@@ -121,8 +121,5 @@ func (n *node) normed(dst, x []float32, i int) {
 		kernel.Scale(dst, x, n.stats[i])
 		return
 	}
-	mean, inv := n.stats[2*i], n.stats[2*i+1]
-	for j, v := range x {
-		dst[j] = (v - mean) * inv
-	}
+	kernel.Center(dst, x, n.stats[2*i], n.stats[2*i+1])
 }

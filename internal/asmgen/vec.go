@@ -18,7 +18,9 @@ const (
 	VecSteps = 40 // of sixteen elements each, at least one
 	VecLanes = 48 // pointer: the sixteen partial results of a reduction
 	VecR     = 56 // float32: a reduction's result, if these were all elements
-	VecQ     = 60 // float32: a second one
+	VecQ     = 60 // float32: a second one; both are parameters of others
+	VecD     = 64 // pointer: an operand
+	VecU     = 72 // float32 parameter
 )
 
 // vecStep is the number of elements of a step, and of lanes of a reduction.
@@ -31,6 +33,7 @@ var (
 	vecA     = SI
 	vecB     = DX
 	vecC     = R9
+	vecD     = R10
 	vecEnd   = CX // elements in all
 	vecAt    = BX // elements done
 	vecLanes = R8
@@ -100,6 +103,13 @@ func (v *vecKernel) param(offset int) Reg {
 	return r
 }
 
+// number is a parameter that stands in the place of a lane, in a register.
+func (v *vecKernel) number(i int) Reg {
+	r := v.fix()
+	v.Op("VBROADCASTSS", At(vecLanes, 4*i), r)
+	return r
+}
+
 // lanes takes the partial results of a reduction into registers, one a part.
 func (v *vecKernel) lanes() []Reg {
 	v.Op("MOVQ", At(vecArg, VecLanes), vecLanes)
@@ -163,7 +173,9 @@ func (v *vecKernel) at(base Reg) Mem { return Indexed(base, vecAt, 4, v.part*v.b
 
 func (v *vecKernel) load(base Reg) Reg { return v.op("VMOVUPS", v.at(base)) }
 
-func (v *vecKernel) store(x Reg) { v.Op("VMOVUPS", x, v.at(vecDst)) }
+func (v *vecKernel) store(x Reg) { v.storeTo(vecDst, x) }
+
+func (v *vecKernel) storeTo(base, x Reg) { v.Op("VMOVUPS", x, v.at(base)) }
 
 // storeHalf stores the lower halves of 32-bit elements, whose upper halves are
 // zero, behind each other.
@@ -309,6 +321,7 @@ func vecFile(path, suffix string, s *isa) *File {
 		v.Op("MOVQ", At(vecArg, VecA), vecA)
 		v.Op("MOVQ", At(vecArg, VecB), vecB)
 		v.Op("MOVQ", At(vecArg, VecC), vecC)
+		v.Op("MOVQ", At(vecArg, VecD), vecD)
 		v.Op("MOVQ", At(vecArg, VecSteps), vecEnd)
 		v.Op("SHLQ", Imm(4), vecEnd)
 		k.write(v)

@@ -108,6 +108,40 @@ var vecKernels = []struct {
 			v.storeHalf(v.ifNaN(x, quiet, v.op("VPSRLD", Imm(16), rounded)))
 		})
 	}},
+	{"siluBackward", unaryBack((*vecKernel).bothSiLU)},
+	{"geluBackward", unaryBack((*vecKernel).bothGELU)},
+	{"geluTanhBackward", unaryBack((*vecKernel).bothGELUTanh)},
+	{"swiGLUBackward", gatedBack((*vecKernel).bothSiLU)},
+	{"geGLUBackward", gatedBack((*vecKernel).bothGELU)},
+	{"geGLUTanhBackward", gatedBack((*vecKernel).bothGELUTanh)},
+	{"normSums", (*vecKernel).normSums},
+	{"normBackward", (*vecKernel).normBackward},
+	{"adamW", (*vecKernel).adamW},
+}
+
+// unaryBack multiplies the gradient a by the derivative at b.
+func unaryBack(both func(v *vecKernel, x Reg) (f func() Reg, df Reg)) func(v *vecKernel) {
+	return func(v *vecKernel) {
+		v.each(func() {
+			_, df := both(v, v.load(vecB))
+			v.store(v.mul(df, v.at(vecA)))
+		})
+	}
+}
+
+// gatedBack makes the gradients of the gate b and of d, which it multiplies, of
+// that of the product, a.
+func gatedBack(both func(v *vecKernel, x Reg) (f func() Reg, df Reg)) func(v *vecKernel) {
+	return func(v *vecKernel) {
+		v.each(func() {
+			f, df := both(v, v.load(vecB))
+			dy := v.load(vecA)
+			dgate := v.mul(v.mul(dy, v.at(vecD)), df)
+			dup := v.mul(dy, f())
+			v.store(dgate)
+			v.storeTo(vecC, dup)
+		})
+	}
 }
 
 func unary(f func(v *vecKernel, x Reg) Reg) func(v *vecKernel) {
@@ -153,4 +187,53 @@ func (v *vecKernel) tileSoftmax() {
 	sum := v.fixAll(func(_ int, r Reg) { v.Op("VXORPS", r, r, r) })
 	v.each(func() { v.expSum(m, sum[v.part]) })
 	v.Op("VMOVSS", v.fold("VADDPS", sum), At(vecArg, VecQ))
+}
+
+// normed is x, in c, without its mean and scale, and the gradient a of the
+// result times the weight b.
+func (v *vecKernel) normed(mean, inv, offset Reg) (n, g Reg) {
+	n = v.mul(v.sub(v.load(vecC), mean), inv)
+	return n, v.mul(v.add(offset, v.at(vecB)), v.at(vecA))
+}
+
+// normSums adds what a norm's backward needs the means of: to the lanes the
+// gradients, and to those behind d the gradients times the normed values.
+func (v *vecKernel) normSums() {
+	mean, inv, offset := v.param(VecS), v.param(VecT), v.param(VecU)
+	sums := v.lanes()
+	products := v.fixAll(func(i int, r Reg) { v.Op("VMOVUPS", At(vecD, i*v.bytes), r) })
+	v.each(func() {
+		n, g := v.normed(mean, inv, offset)
+		v.Op("VADDPS", g, sums[v.part], sums[v.part])
+		v.fma(g, n, products[v.part])
+	})
+	v.putLanes(sums)
+	for i, r := range products {
+		v.Op("VMOVUPS", r, At(vecD, i*v.bytes))
+	}
+}
+
+func (v *vecKernel) normBackward() {
+	mean, inv, offset, c0, c1 := v.param(VecS), v.param(VecT), v.param(VecU), v.param(VecR), v.param(VecQ)
+	v.each(func() {
+		n, g := v.normed(mean, inv, offset)
+		v.store(v.mul(v.sub(v.sub(g, c0), v.mul(n, c1)), inv))
+	})
+}
+
+// adamW is AdamW of parameters dst, gradients a and averages b and c. Its numbers
+// stand in the place of lanes, in the order of AdamWStep.
+func (v *vecKernel) adamW() {
+	v.Op("MOVQ", At(vecArg, VecLanes), vecLanes)
+	keep, beta1, new1, beta2 := v.number(0), v.number(1), v.number(2), v.number(3)
+	new2, root, eps, rate := v.number(4), v.number(5), v.number(6), v.number(7)
+	v.each(func() {
+		g := v.load(vecA)
+		m := v.add(v.mul(beta1, v.at(vecB)), v.mul(g, new1))
+		v.storeTo(vecB, m)
+		s := v.add(v.mul(beta2, v.at(vecC)), v.mul(v.mul(g, new2), g))
+		v.storeTo(vecC, s)
+		d := v.add(v.mul(v.op("VSQRTPS", s), root), eps)
+		v.store(v.sub(v.mul(keep, v.at(vecDst)), v.div(v.mul(m, rate), d)))
+	})
 }

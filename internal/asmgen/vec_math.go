@@ -15,6 +15,8 @@ const (
 	erfcP      = 0.42
 	geluTanhA  = 1.59576912
 	geluTanhB  = 0.0713548163
+	geluTanhDB = 0.214064449
+	pdfAtZero  = 0.398942280
 
 	signBit = 1 << 31
 )
@@ -61,22 +63,51 @@ func (v *vecKernel) tanh(x Reg) Reg {
 
 func (v *vecKernel) silu(x Reg) Reg { return v.div(x, v.logistic(x)) }
 
+// bothSiLU is silu, which f writes, and its derivative, σ(1 + x(1 − σ)).
+func (v *vecKernel) bothSiLU(x Reg) (f func() Reg, df Reg) {
+	l := v.logistic(x)
+	s := v.div(v.imm(1), l)
+	return func() Reg { return v.div(x, l) }, v.mul(v.add(v.mul(v.sub(v.imm(1), s), x), v.num(1)), s)
+}
+
 func (v *vecKernel) geluTanh(x Reg) Reg {
 	u := v.add(v.mul(v.mul(x, x), v.num(geluTanhB)), v.num(geluTanhA))
 	return v.div(x, v.logistic(v.mul(x, u)))
 }
 
-// gelu is x·Φ(x).
-func (v *vecKernel) gelu(x Reg) Reg {
-	z := v.mul(v.abs(x), v.num(sqrtHalf))
-	zz := v.mul(v.mul(x, v.num(0.5)), x)
-	h := v.mul(v.erfc(z, zz), v.num(0.5))
-	return v.mul(x, v.bySign(x, h, v.sub(v.imm(1), h)))
+// bothGELUTanh is geluTanh and its derivative, σ + x·u′·σ(1 − σ).
+func (v *vecKernel) bothGELUTanh(x Reg) (f func() Reg, df Reg) {
+	xx := v.mul(x, x)
+	l := v.logistic(v.mul(x, v.add(v.mul(xx, v.num(geluTanhB)), v.num(geluTanhA))))
+	s := v.div(v.imm(1), l)
+	du := v.add(v.mul(xx, v.num(geluTanhDB)), v.num(geluTanhA))
+	return func() Reg { return v.div(x, l) }, v.add(v.mul(v.mul(x, du), v.mul(v.sub(v.imm(1), s), s)), s)
 }
 
-// erfc is erfc32.
-func (v *vecKernel) erfc(z, zz Reg) Reg {
+// gelu is x·Φ(x).
+func (v *vecKernel) gelu(x Reg) Reg {
+	cdf, _ := v.normal(x)
+	return v.mul(x, cdf)
+}
+
+// bothGELU is gelu and its derivative, Φ(x) + x·φ(x).
+func (v *vecKernel) bothGELU(x Reg) (f func() Reg, df Reg) {
+	cdf, e := v.normal(x)
+	return func() Reg { return v.mul(x, cdf) }, v.add(v.mul(v.mul(e, v.num(pdfAtZero)), x), cdf)
+}
+
+// normal is normalCDF and exp(−x²/2).
+func (v *vecKernel) normal(x Reg) (cdf, e Reg) {
+	z := v.mul(v.abs(x), v.num(sqrtHalf))
+	zz := v.mul(v.mul(x, v.num(0.5)), x)
+	e = v.exp(v.neg(zz))
+	h := v.mul(v.erfc(z, e), v.num(0.5))
+	return v.bySign(x, h, v.sub(v.imm(1), h)), e
+}
+
+// erfc is erfc32; e is exp(−z²).
+func (v *vecKernel) erfc(z, e Reg) Reg {
 	t := v.div(v.imm(1), v.add(v.mul(z, v.num(erfcP)), v.num(1)))
 	p := v.poly(t, erfcC...)
-	return v.mul(v.mul(t, p), v.exp(v.neg(zz)))
+	return v.mul(v.mul(t, p), e)
 }

@@ -103,6 +103,11 @@ func (a arithmetic) div(x, y uint32) uint32 {
 	return math.Float32bits(a.in(x) / a.in(y))
 }
 
+// sqrt does not flush either.
+func (a arithmetic) sqrt(x uint32) uint32 {
+	return math.Float32bits(float32(math.Sqrt(float64(a.in(x)))))
+}
+
 // max and min return the second operand unless the first is above or below.
 func (a arithmetic) max(x, y uint32) uint32 {
 	if a.in(x) > a.in(y) {

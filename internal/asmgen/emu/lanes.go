@@ -160,12 +160,13 @@ var (
 var blends = map[string]bool{"VBLENDMPS": true}
 
 var lanes = map[string]lane{
-	"VADDPS": float2(arithmetic.add),
-	"VSUBPS": float2(arithmetic.sub),
-	"VMULPS": float2(arithmetic.mul),
-	"VDIVPS": float2(arithmetic.div),
-	"VMAXPS": float2(arithmetic.max),
-	"VMINPS": float2(arithmetic.min),
+	"VADDPS":  float2(arithmetic.add),
+	"VSUBPS":  float2(arithmetic.sub),
+	"VMULPS":  float2(arithmetic.mul),
+	"VDIVPS":  float2(arithmetic.div),
+	"VSQRTPS": float2(func(a arithmetic, _, y uint32) uint32 { return a.sqrt(y) }),
+	"VMAXPS":  float2(arithmetic.max),
+	"VMINPS":  float2(arithmetic.min),
 	"VFMADD231PS": func(m *Machine, v *vector, d, a, b uint32) uint32 {
 		return m.arithmetic().fma(a, b, d)
 	},
