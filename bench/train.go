@@ -92,7 +92,7 @@ func Train(ctx context.Context, opt TrainOptions, progress func(done, total int)
 			return r, err
 		}
 		start := time.Now()
-		loss, err := p.Gradients(objective, [][]dataset.Sequence{batch})
+		loss, err := p.Gradients(ctx, objective, [][]dataset.Sequence{batch})
 		if err != nil {
 			return r, err
 		}

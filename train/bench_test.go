@@ -47,7 +47,7 @@ func BenchmarkStep(b *testing.B) {
 					b.Fatal(err)
 				}
 				for b.Loop() {
-					if _, err := p.Gradients(objective, [][]dataset.Sequence{batch}); err != nil {
+					if _, err := p.Gradients(b.Context(), objective, [][]dataset.Sequence{batch}); err != nil {
 						b.Fatal(err)
 					}
 					clip.To(pool, 1)

@@ -1,6 +1,7 @@
 package train
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
@@ -172,7 +173,7 @@ func (r *Reference) Len() int { return len(r.logps) }
 
 // Add has the model of p, as it is now, give log-probabilities to the pairs of
 // a batch that the reference does not have yet.
-func (r *Reference) Add(p *Pass, batch []dataset.Sequence) error {
+func (r *Reference) Add(ctx context.Context, p *Pass, batch []dataset.Sequence) error {
 	if len(batch)%2 != 0 {
 		return fmt.Errorf("%d answers, want pairs", len(batch))
 	}
@@ -186,7 +187,7 @@ func (r *Reference) Add(p *Pass, batch []dataset.Sequence) error {
 		return nil
 	}
 	var logps *tensor.Tensor
-	_, err := p.Loss(Objective{
+	_, err := p.Loss(ctx, Objective{
 		Weight: func(*Pass, []dataset.Sequence) float32 { return 1 },
 		Loss: func(p *Pass, batch []dataset.Sequence, _ float32) *tensor.Tensor {
 			var spans []tensor.Span

@@ -72,7 +72,7 @@ func pairs(n int) []dataset.Sequence {
 func preferences(t testing.TB, p *Pass, batch []dataset.Sequence) *Preferences {
 	t.Helper()
 	o := &Preferences{Beta: 0.3, Reference: NewReference()}
-	if err := o.Reference.Add(p, batch); err != nil {
+	if err := o.Reference.Add(t.Context(), p, batch); err != nil {
 		t.Fatal(err)
 	}
 	return o
@@ -93,7 +93,7 @@ func TestDPO(t *testing.T) {
 			defer adam.Close()
 			for step := range 12 {
 				o.Stats = PreferenceStats{}
-				loss, err := p.Gradients(objective, [][]dataset.Sequence{batch[:4], batch[4:]})
+				loss, err := p.Gradients(t.Context(), objective, [][]dataset.Sequence{batch[:4], batch[4:]})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -135,7 +135,7 @@ func TestDPOSplits(t *testing.T) {
 			for b := range slices.Chunk(batch, micro) {
 				batches = append(batches, b)
 			}
-			if _, err := p.Gradients(o.Objective(), batches); err != nil {
+			if _, err := p.Gradients(t.Context(), o.Objective(), batches); err != nil {
 				t.Fatal(err)
 			}
 			for i, param := range p.Model.Params {
@@ -181,7 +181,7 @@ func TestReference(t *testing.T) {
 		"want pairs":               batch[:3],
 		"no token with a label":    {batch[0], {IDs: []int32{1}, Labels: []int32{1}}},
 	} {
-		if _, err := p.Loss(o.Objective(), [][]dataset.Sequence{bad}); err == nil || !strings.Contains(err.Error(), name) {
+		if _, err := p.Loss(t.Context(), o.Objective(), [][]dataset.Sequence{bad}); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("%v, want %q", err, name)
 		}
 	}
@@ -201,7 +201,7 @@ func TestPreferenceKinds(t *testing.T) {
 	for kind, want := range map[tensor.PreferenceKind]float64{tensor.DPO: math.Ln2, tensor.Hinge: 1, tensor.IPO: 1 / 0.36} {
 		o := preferences(t, p, batch)
 		o.Kind, o.Mean = kind, kind == tensor.IPO
-		loss, err := p.Loss(o.Objective(), [][]dataset.Sequence{batch})
+		loss, err := p.Loss(t.Context(), o.Objective(), [][]dataset.Sequence{batch})
 		if err != nil || math.Abs(loss-want) > 1e-5 {
 			t.Errorf("kind %d: %v, %v, want %v", kind, loss, err, want)
 		}

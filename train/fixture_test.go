@@ -99,7 +99,7 @@ func openPass(t testing.TB, dir string, dtype model.DType, threads int) (*Pass, 
 
 func checkGradients(t *testing.T, dir string, want *trainExpected, tensors map[string]fixtureTensor) {
 	p, pool := openPass(t, dir, model.F32, 2)
-	loss, err := p.Gradients(meanOf(p.Model), [][]dataset.Sequence{sequencesOf(tensors, "")})
+	loss, err := p.Gradients(t.Context(), meanOf(p.Model), [][]dataset.Sequence{sequencesOf(tensors, "")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -236,7 +236,7 @@ func checkRun(t *testing.T, dir string, r *trainRun, tensors map[string]fixtureT
 	objective := meanOf(p.Model)
 	doubt := map[string][]float64{}
 	for step := range r.Steps {
-		loss, err := p.Gradients(objective, batches)
+		loss, err := p.Gradients(t.Context(), objective, batches)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -258,7 +258,7 @@ func checkRun(t *testing.T, dir string, r *trainRun, tensors map[string]fixtureT
 			param.Update(p.Graph)
 		}
 	}
-	last, err := p.Loss(objective, batches)
+	last, err := p.Loss(t.Context(), objective, batches)
 	if err != nil {
 		t.Fatal(err)
 	}

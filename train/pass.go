@@ -3,6 +3,7 @@
 package train
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"runtime/debug"
@@ -41,21 +42,21 @@ func (p *Pass) Close() error {
 }
 
 // Loss returns the mean loss of batches over the weights of them all.
-func (p *Pass) Loss(o Objective, batches [][]dataset.Sequence) (loss float64, err error) {
+func (p *Pass) Loss(ctx context.Context, o Objective, batches [][]dataset.Sequence) (loss float64, err error) {
 	p.Graph.Record(false)
-	return p.run(o, batches, nil)
+	return p.run(ctx, o, batches, nil)
 }
 
 // Gradients adds the gradients of a step to those of the parameters, which
 // begin at zero: those of the mean loss over all batches, which it returns. The
 // chains of one batch are taken up by the next, so the split into batches, each
 // of an even number of tokens, does not show.
-func (p *Pass) Gradients(o Objective, batches [][]dataset.Sequence) (loss float64, err error) {
+func (p *Pass) Gradients(ctx context.Context, o Objective, batches [][]dataset.Sequence) (loss float64, err error) {
 	for _, param := range p.Model.Params {
 		clear(param.Grad)
 	}
 	p.Graph.Record(true)
-	loss, err = p.run(o, batches, func(t *tensor.Tensor) { p.Graph.Backward(t, nil) })
+	loss, err = p.run(ctx, o, batches, func(t *tensor.Tensor) { p.Graph.Backward(t, nil) })
 	if err != nil {
 		return 0, err
 	}
@@ -65,7 +66,7 @@ func (p *Pass) Gradients(o Objective, batches [][]dataset.Sequence) (loss float6
 	return loss, nil
 }
 
-func (p *Pass) run(o Objective, batches [][]dataset.Sequence, back func(loss *tensor.Tensor)) (loss float64, err error) {
+func (p *Pass) run(ctx context.Context, o Objective, batches [][]dataset.Sequence, back func(loss *tensor.Tensor)) (loss float64, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			e, ok := r.(error)
@@ -81,6 +82,9 @@ func (p *Pass) run(o Objective, batches [][]dataset.Sequence, back func(loss *te
 		total += o.Weight(p, b)
 	}
 	for _, b := range batches {
+		if err := ctx.Err(); err != nil {
+			return 0, err
+		}
 		p.Graph.Reset()
 		t := o.Loss(p, b, total)
 		if err := p.Graph.Err(); err != nil {
