@@ -20,6 +20,8 @@ type Document struct {
 
 	File string // path of the file
 	Line int    // the record's first line, from 1
+
+	bare bool // neither a field for the text nor a conversation
 }
 
 // Field decodes the field of that name into v. It reports false if the record

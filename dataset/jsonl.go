@@ -51,6 +51,7 @@ func readConversation(doc *Document) (err error) {
 	case has(doc, "instruction") && has(doc, "output"):
 		err = readAlpaca(doc)
 	default:
+		doc.bare = true
 		return nil
 	}
 	if err == nil && len(doc.Messages) == 0 {

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
@@ -116,12 +117,25 @@ type dataFile struct {
 	path string
 	opt  ReadOptions
 	file *os.File
-	done []func() // closes the decompressor
+	pos  countingReader // on file
+	done []func()       // closes the decompressor
 	in   scanner
 	// records gives the next record, read reads it: the format's two halves.
 	// Many goroutines may call read at once.
 	records func() (record, bool, error)
 	read    func(record) (Document, error)
+}
+
+// countingReader counts what is read.
+type countingReader struct {
+	r io.Reader
+	n atomic.Int64
+}
+
+func (c *countingReader) Read(b []byte) (int, error) {
+	n, err := c.r.Read(b)
+	c.n.Add(int64(n))
+	return n, err
 }
 
 func openData(path string, opt ReadOptions) (*dataFile, error) {
@@ -143,7 +157,7 @@ func openData(path string, opt ReadOptions) (*dataFile, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &dataFile{path: path, opt: opt, file: file}
+	f := &dataFile{path: path, opt: opt, file: file, pos: countingReader{r: file}}
 	if err := f.start(format, compression); err != nil {
 		f.Close()
 		return nil, fmt.Errorf("%s: %w", path, err)
@@ -178,7 +192,7 @@ func (f *dataFile) start(format, compression string) error {
 }
 
 func (f *dataFile) decompress(compression string) (*bufio.Reader, error) {
-	var r io.Reader = f.file
+	var r io.Reader = &f.pos
 	switch compression {
 	case ".gz":
 		gz, err := gzip.NewReader(bufio.NewReaderSize(r, readBuffer))

@@ -51,6 +51,7 @@ func (f *dataFile) startTable(records func() (record, bool, error), split func([
 
 func (f *dataFile) tableRow(names, fields []string) (Document, error) {
 	doc := Document{Fields: make(map[string]json.RawMessage, len(names))}
+	hasText := false
 	for i, name := range names {
 		value, err := json.Marshal(fields[i])
 		if err != nil {
@@ -58,10 +59,10 @@ func (f *dataFile) tableRow(names, fields []string) (Document, error) {
 		}
 		doc.Fields[name] = value
 		if name == f.textField() {
-			doc.Text = fields[i]
+			doc.Text, hasText = fields[i], true
 		}
 	}
-	if doc.Text != "" || f.opt.TextField != "" {
+	if hasText {
 		return doc, nil
 	}
 	err := readConversation(&doc)
