@@ -86,6 +86,9 @@ func (l *Loader) Has(name string) bool {
 // Prefix returns the first of prefixes with which name is in the checkpoint:
 // files of a bare model leave out the prefix that its heads' files have.
 func (l *Loader) Prefix(name string, prefixes ...string) string {
+	if l.fresh != nil && l.fresh.all {
+		return prefixes[0]
+	}
 	for _, p := range prefixes {
 		if l.Has(p + name) {
 			return l.rename(p, prefixes[0])
@@ -322,7 +325,7 @@ next:
 		if l.taken[name] {
 			continue
 		}
-		if (l.fresh != nil || l.adapter != nil) && isHead(name) {
+		if (l.fresh != nil || l.adapter != nil) && IsHead(name) {
 			continue // of the head that the checkpoint had
 		}
 		for _, s := range ignore {

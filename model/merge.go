@@ -2,6 +2,7 @@ package model
 
 import (
 	"fmt"
+	"maps"
 	"math"
 
 	"wenmo/checkpoint"
@@ -9,20 +10,21 @@ import (
 
 // Merge returns a view of a checkpoint in which an adapter is part of the
 // weights: W + s·B·A, of DoRA with the rows brought to their magnitudes, and the
-// modules that the adapter has as a whole. It lives as long as file and a.
-func Merge(c *Config, file *checkpoint.File, a *Adapter) (*checkpoint.File, error) {
+// modules that the adapter has as a whole. It lives as long as file and a. The
+// config is c, or says that a head is not the embedding any more.
+func Merge(c *Config, file *checkpoint.File, a *Adapter) (*checkpoint.File, *Config, error) {
 	if file.Packed() {
-		return nil, fmt.Errorf("%s: an adapter cannot be merged into a packed file", file.Path())
+		return nil, nil, fmt.Errorf("%s: an adapter cannot be merged into a packed file", file.Path())
 	}
 	l, err := planAdapter(c, file, a)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	edits := map[string]func(dst []float32, i int){}
 	for _, m := range l.adapter.merges {
 		edit, err := m.edit()
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		edits[m.t.Name] = edit
 	}
@@ -35,7 +37,18 @@ func Merge(c *Config, file *checkpoint.File, a *Adapter) (*checkpoint.File, erro
 			}
 		}
 	}
-	return file.Edited(saved, edits), nil
+	var left []string // a head that the adapter's model does not have
+	for _, name := range file.Names() {
+		if !l.taken[name] && IsHead(name) {
+			left = append(left, name)
+		}
+	}
+	if l.untied != nil {
+		raw := maps.Clone(c.raw)
+		raw["tie_word_embeddings"] = false
+		c = NewConfig(raw, c.file)
+	}
+	return file.Edited(left, saved, edits), c, nil
 }
 
 // planAdapter goes through a model without packing anything.
