@@ -293,6 +293,15 @@ func (c *Checkpoints) Restore(l *Loop, broken func(error)) (bool, error) {
 	return false, nil
 }
 
+// RestoreStep brings a loop to the state after so many steps.
+func (c *Checkpoints) RestoreStep(l *Loop, step int) error {
+	saved, err := c.check(step, weightsName(l.Pass.Model))
+	if err != nil {
+		return err
+	}
+	return c.load(l, saved)
+}
+
 // check reads the state of a checkpoint whose files are what they were.
 func (c *Checkpoints) check(step int, weights string) (*savedState, error) {
 	name := filepath.Join(c.path(step), stateFile)

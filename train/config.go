@@ -1,0 +1,432 @@
+package train
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/pelletier/go-toml/v2"
+)
+
+// The tasks of a run.
+const (
+	TaskCausalLM = "causal-lm" // the next token
+	TaskMaskedLM = "masked-lm" // the masked tokens
+	TaskChat     = "chat"      // the assistant's turns of conversations
+	TaskClassify = "classify"  // a class, labels or a value for a text
+	TaskTokens   = "tokens"    // a class for each word
+	TaskAnswer   = "answer"    // where in a context the answer to a question stands
+	TaskDPO      = "dpo"       // the preferred of two answers
+)
+
+var tasks = []string{TaskCausalLM, TaskMaskedLM, TaskChat, TaskClassify, TaskTokens, TaskAnswer, TaskDPO}
+
+// Config is a run, as its TOML file says. The zero value of a key means its
+// default; Complete fills these in.
+type Config struct {
+	Task    string `toml:"task"`
+	Out     string `toml:"out" comment:"folder of the model, its checkpoints and its report"`
+	Name    string `toml:"name" comment:"of the model, in its card"`
+	Seed    uint64 `toml:"seed"`
+	DType   string `toml:"dtype" comment:"of products: f32 or bf16; weights, norms, loss and optimizer are float32"`
+	SaveAs  string `toml:"save_as" comment:"type of the weights of the finished model: f32 or bf16"`
+	Threads int    `toml:"threads"`
+
+	Model     ModelConfig      `toml:"model"`
+	LoRA      *LoRAConfig      `toml:"lora,omitempty"`
+	Data      []SourceConfig   `toml:"data"`
+	Dataset   DatasetConfig    `toml:"dataset"`
+	Train     LengthConfig     `toml:"train"`
+	Optimizer OptimizerConfig  `toml:"optimizer"`
+	Schedule  ScheduleConfig   `toml:"schedule"`
+	DPO       *DPOConfig       `toml:"dpo,omitempty"`
+	Watch     WatchConfig      `toml:"watch"`
+	Save      CheckpointConfig `toml:"checkpoint"`
+}
+
+// ModelConfig says what is trained: a model that exists, or a new one.
+type ModelConfig struct {
+	Base      string   `toml:"base" comment:"folder or name of the model to go on from; empty: a new one"`
+	Tokenizer string   `toml:"tokenizer" comment:"folder or tokenizer.json; empty: that of the base"`
+	Family    string   `toml:"family" comment:"of a new model: qwen3, llama, gpt2 or bert"`
+	Size      string   `toml:"size" comment:"dial of a new model: nano, micro, mini or small"`
+	Params    string   `toml:"params" comment:"dial of a new model: number of parameters, such as 5M"`
+	Budget    string   `toml:"budget" comment:"dial: how long training may take, such as 2h"`
+	Layers    int      `toml:"layers"`
+	Width     int      `toml:"width"`
+	Heads     int      `toml:"heads"`
+	KVHeads   int      `toml:"kv_heads"`
+	Inner     int      `toml:"inner" comment:"width of the feed-forward part"`
+	Context   int      `toml:"context" comment:"tokens of the longest sequence"`
+	Labels    []string `toml:"labels" comment:"of a classifier; empty: those of the data"`
+	Problem   string   `toml:"problem" comment:"of a classifier: single_label_classification, multi_label_classification or regression"`
+}
+
+// LoRAConfig says how a base is adapted instead of changed.
+type LoRAConfig struct {
+	Rank    int      `toml:"rank"`
+	Alpha   float64  `toml:"alpha"`
+	Dropout float64  `toml:"dropout"`
+	RSLoRA  bool     `toml:"rslora"`
+	DoRA    bool     `toml:"dora"`
+	Targets []string `toml:"targets" comment:"names of modules, or all-linear"`
+	Save    []string `toml:"modules_to_save" comment:"trained as a whole"`
+	Base    string   `toml:"base_dtype" comment:"of the base's weights: f32, bf16, q8_0 or q4_0"`
+}
+
+// SourceConfig is a part of the data.
+type SourceConfig struct {
+	Path      string  `toml:"path" comment:"a file, a folder or a glob: txt, jsonl, csv, tsv, also .gz and .zst"`
+	Name      string  `toml:"name,omitempty"`
+	Weight    float64 `toml:"weight,omitempty" comment:"share of the tokens"`
+	Passes    float64 `toml:"passes,omitempty" comment:"how often each document is seen"`
+	Licence   string  `toml:"licence,omitempty"`
+	Origin    string  `toml:"origin,omitempty"`
+	Format    string  `toml:"format,omitempty"`
+	Separator string  `toml:"separator,omitempty" comment:"of documents in text: file, blank, line, or a text"`
+	Text      string  `toml:"text,omitempty" comment:"field of the text"`
+	Chat      bool    `toml:"chat,omitempty" comment:"conversations in the chat template, beside texts"`
+}
+
+// DatasetConfig says what is made of the data.
+type DatasetConfig struct {
+	HeldOut        float64  `toml:"held_out" comment:"share of the documents kept for validation"`
+	Validation     []string `toml:"validation" comment:"files to validate on, instead of documents held out"`
+	Evaluation     []string `toml:"evaluation" comment:"evaluation sets, of which no document may have a stretch"`
+	KeepDuplicates bool     `toml:"keep_duplicates"`
+	Cache          string   `toml:"cache" comment:"folder of tokenised data; empty: inside out"`
+	Limit          int      `toml:"limit" comment:"records to train on of a classifier and the like; 0: all"`
+	Mask           float64  `toml:"mask" comment:"masked-lm: share of the tokens"`
+	WholeWord      bool     `toml:"whole_word" comment:"masked-lm: words instead of tokens"`
+	Words          string   `toml:"words" comment:"masked-lm: list of Chinese words"`
+	Text           string   `toml:"text" comment:"field of the text (classify) or the words (tokens)"`
+	Pair           string   `toml:"pair" comment:"classify: field of a second text"`
+	Label          string   `toml:"label" comment:"field of the label (classify) or the tags (tokens)"`
+	Stride         int      `toml:"stride" comment:"answer: tokens that neighbouring windows share"`
+	SplitTurns     bool     `toml:"split_turns" comment:"chat: a sequence for each turn of the assistant"`
+}
+
+// LengthConfig says how long a run is, and its steps.
+type LengthConfig struct {
+	Steps          int     `toml:"steps" comment:"0: by epochs or tokens"`
+	Epochs         float64 `toml:"epochs"`
+	Tokens         string  `toml:"tokens" comment:"to train on, such as 20M"`
+	BatchTokens    int     `toml:"batch_tokens" comment:"tokens of a step"`
+	Batch          int     `toml:"batch" comment:"sequences of a step, of classifiers and the like"`
+	MicroTokens    int     `toml:"micro_tokens" comment:"tokens computed at a time: less is less memory"`
+	Clip           float64 `toml:"clip" comment:"greatest norm of the gradients"`
+	EMA            float64 `toml:"ema" comment:"decay of an average of the weights; 0: none"`
+	LabelSmoothing float64 `toml:"label_smoothing"`
+	ClassWeights   string  `toml:"class_weights" comment:"none or balanced"`
+	Dropout        float64 `toml:"dropout" comment:"of a new model"`
+	Patience       int     `toml:"patience" comment:"validations without a better one, then it ends; 0: never"`
+	SkipLimit      int     `toml:"skip_limit" comment:"updates left out in a row, then it ends"`
+	Recompute      bool    `toml:"recompute" comment:"compute activations twice, for less memory"`
+}
+
+// OptimizerConfig is an optimizer with its settings.
+type OptimizerConfig struct {
+	Kind        string  `toml:"kind" comment:"adamw, muon, sgd or adafactor"`
+	Rate        float64 `toml:"rate" comment:"highest learning rate"`
+	Beta1       float64 `toml:"beta1"`
+	Beta2       float64 `toml:"beta2"`
+	Eps         float64 `toml:"eps"`
+	WeightDecay float64 `toml:"weight_decay"`
+	Momentum    float64 `toml:"momentum" comment:"of sgd and muon"`
+}
+
+// ScheduleConfig is the course of the learning rate.
+type ScheduleConfig struct {
+	Kind   string  `toml:"kind" comment:"constant, linear, cosine, wsd, …"`
+	Warmup float64 `toml:"warmup" comment:"steps, or a share of them if below 1"`
+	Decay  float64 `toml:"decay" comment:"of wsd: steps, or a share of them if below 1"`
+	Floor  float64 `toml:"floor" comment:"last rate, as a part of the highest"`
+}
+
+// DPOConfig is how preferences are learnt.
+type DPOConfig struct {
+	Loss      string  `toml:"loss" comment:"sigmoid, ipo or hinge"`
+	Beta      float64 `toml:"beta"`
+	Smoothing float64 `toml:"smoothing"`
+}
+
+// WatchConfig says what is seen of a run.
+type WatchConfig struct {
+	ValidateEvery    int      `toml:"validate_every" comment:"steps; 0: ten times in a run"`
+	ValidationTokens int64    `toml:"validation_tokens"`
+	SampleEvery      int      `toml:"sample_every" comment:"steps; 0: ten times in a run, below 0: never"`
+	Prompts          []string `toml:"prompts" comment:"that samples go on from"`
+	SampleTokens     int      `toml:"sample_tokens"`
+	TensorBoard      bool     `toml:"tensorboard"`
+}
+
+// CheckpointConfig says when the state of a run is saved.
+type CheckpointConfig struct {
+	Every string `toml:"every" comment:"time between checkpoints, such as 1m"`
+	Keep  int    `toml:"keep" comment:"checkpoints that stay, beside the best"`
+}
+
+// ReadConfig reads a run from TOML. Unknown keys are errors.
+func ReadConfig(path string) (*Config, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	c, err := ParseConfig(data)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return c, nil
+}
+
+// ParseConfig reads a run from TOML.
+func ParseConfig(data []byte) (*Config, error) {
+	c := &Config{}
+	d := toml.NewDecoder(bytes.NewReader(data)).DisallowUnknownFields()
+	err := d.Decode(c)
+	var strict *toml.StrictMissingError
+	if errors.As(err, &strict) {
+		e := strict.Errors[0]
+		line, _ := e.Position()
+		return nil, fmt.Errorf("line %d: there is no key %q", line, strings.Join(e.Key(), "."))
+	}
+	var bad *toml.DecodeError
+	if errors.As(err, &bad) {
+		line, column := bad.Position()
+		return nil, fmt.Errorf("line %d, column %d: %s", line, column, strings.TrimPrefix(bad.Error(), "toml: "))
+	}
+	return c, err
+}
+
+// Set sets a key, such as train.steps, to a value in TOML; a value that is none
+// is taken as a text.
+func (c *Config) Set(key, value string) error {
+	table, name := "", key
+	if i := strings.LastIndexByte(key, '.'); i >= 0 {
+		table, name = "["+key[:i]+"]\n", key[i+1:]
+	}
+	d := func(value string) error {
+		return toml.NewDecoder(strings.NewReader(table + name + " = " + value + "\n")).DisallowUnknownFields().Decode(c)
+	}
+	err := d(value)
+	var strict *toml.StrictMissingError
+	if errors.As(err, &strict) {
+		return fmt.Errorf("there is no key %q", key)
+	}
+	if err != nil && d(strconv.Quote(value)) == nil {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %q is no value for it: %s", key, value, strings.TrimPrefix(err.Error(), "toml: "))
+	}
+	return nil
+}
+
+// Text returns the run as TOML, with a comment for what does not speak for
+// itself.
+func (c *Config) Text() string {
+	data, err := toml.Marshal(c)
+	if err != nil {
+		panic(err) // a Config has nothing that TOML cannot say
+	}
+	return string(data)
+}
+
+// IsLanguageModel says that a run's task makes batches of packed text.
+func (c *Config) IsLanguageModel() bool {
+	return slices.Contains([]string{TaskCausalLM, TaskMaskedLM, TaskChat}, c.Task)
+}
+
+// Complete sets what is not given to its default and checks the rest. What
+// depends on the data or the model is left for Scale.
+func (c *Config) Complete() error {
+	set(&c.DType, "f32")
+	set(&c.SaveAs, "f32")
+	set(&c.Model.Family, map[bool]string{true: "bert", false: "qwen3"}[c.Task == TaskMaskedLM])
+	set(&c.Dataset.Mask, 0.15)
+	set(&c.Train.Clip, 1)
+	set(&c.Train.ClassWeights, "none")
+	set(&c.Train.SkipLimit, guardLimit)
+	set(&c.Train.MicroTokens, 4096)
+	set(&c.Watch.ValidationTokens, 100_000)
+	set(&c.Watch.SampleTokens, 60)
+	set(&c.Save.Every, "1m")
+	set(&c.Save.Keep, defaultKeep)
+	o := &c.Optimizer
+	set(&o.Kind, "adamw")
+	c.optimizerDefaults()
+	if c.IsLanguageModel() && c.Dataset.HeldOut == 0 && len(c.Dataset.Validation) == 0 {
+		c.Dataset.HeldOut = 0.01
+	}
+	if len(c.Dataset.Validation) == 0 && !c.IsLanguageModel() {
+		set(&c.Dataset.HeldOut, 0.1)
+	}
+	if c.LoRA != nil {
+		set(&c.LoRA.Rank, 8)
+		set(&c.LoRA.Alpha, 2*float64(c.LoRA.Rank))
+		set(&c.LoRA.Base, c.DType)
+		if len(c.LoRA.Targets) == 0 {
+			c.LoRA.Targets = []string{"all-linear"}
+		}
+	}
+	if c.Task == TaskDPO {
+		if c.DPO == nil {
+			c.DPO = &DPOConfig{}
+		}
+		set(&c.DPO.Loss, "sigmoid")
+		set(&c.DPO.Beta, 0.1)
+	}
+	return c.check()
+}
+
+// set gives a value that is not given its default.
+func set[T comparable](v *T, def T) {
+	var zero T
+	if *v == zero {
+		*v = def
+	}
+}
+
+func (c *Config) optimizerDefaults() {
+	o := &c.Optimizer
+	pretraining := c.Model.Base == ""
+	switch o.Kind {
+	case "adamw":
+		set(&o.Beta1, 0.9)
+		if pretraining {
+			set(&o.Beta2, 0.95)
+			set(&o.WeightDecay, 0.1)
+		}
+		set(&o.Beta2, 0.999)
+		set(&o.Eps, 1e-8)
+		set(&o.WeightDecay, 0.01)
+	case "muon":
+		set(&o.Momentum, DefaultMuon.Momentum)
+		set(&o.Beta1, DefaultMuon.Rest.Beta1)
+		set(&o.Beta2, DefaultMuon.Rest.Beta2)
+		set(&o.Eps, DefaultMuon.Rest.Eps)
+		set(&o.WeightDecay, DefaultMuon.WeightDecay)
+		set(&o.Rate, 0.02)
+	case "sgd":
+		set(&o.Momentum, 0.9)
+	}
+	if pretraining {
+		set(&c.Schedule.Kind, "cosine")
+		set(&c.Schedule.Warmup, 0.02)
+		set(&c.Schedule.Floor, 0.1)
+	}
+	set(&c.Schedule.Kind, "linear")
+	set(&c.Schedule.Warmup, 0.1)
+	if c.Schedule.Kind == "wsd" || c.Schedule.Kind == "trapezoid" {
+		set(&c.Schedule.Decay, 0.4)
+	}
+}
+
+func (c *Config) check() error {
+	oneOf := func(key, value string, known ...string) error {
+		if slices.Contains(known, value) {
+			return nil
+		}
+		return fmt.Errorf("%s: %q is not one of %s", key, value, strings.Join(known, ", "))
+	}
+	within := func(key string, value, low, high float64) error {
+		if value >= low && value <= high {
+			return nil
+		}
+		return fmt.Errorf("%s: %v is not between %v and %v", key, value, low, high)
+	}
+	many := math.Inf(1)
+	errs := []error{
+		oneOf("task", c.Task, tasks...),
+		oneOf("dtype", c.DType, "f32", "bf16"),
+		oneOf("save_as", c.SaveAs, "f32", "bf16"),
+		oneOf("model.family", c.Model.Family, "qwen3", "llama", "gpt2", "bert"),
+		oneOf("model.size", c.Model.Size, "", "nano", "micro", "mini", "small"),
+		oneOf("optimizer.kind", c.Optimizer.Kind, "adamw", "muon", "sgd", "adafactor"),
+		oneOf("train.class_weights", c.Train.ClassWeights, "none", "balanced"),
+		within("dataset.held_out", c.Dataset.HeldOut, 0, 0.5),
+		within("dataset.mask", c.Dataset.Mask, 0, 1),
+		within("train.steps", float64(c.Train.Steps), 0, 1e9),
+		within("train.epochs", c.Train.Epochs, 0, 1e6),
+		within("train.batch", float64(c.Train.Batch), 0, 1e6),
+		within("train.batch_tokens", float64(c.Train.BatchTokens), 0, 1e9),
+		within("train.micro_tokens", float64(c.Train.MicroTokens), 2, 1e9),
+		within("train.clip", c.Train.Clip, 0, many),
+		within("train.ema", c.Train.EMA, 0, 0.999999),
+		within("train.label_smoothing", c.Train.LabelSmoothing, 0, 0.999),
+		within("train.dropout", c.Train.Dropout, 0, 0.9),
+		within("optimizer.rate", c.Optimizer.Rate, 0, 100),
+		within("optimizer.beta1", c.Optimizer.Beta1, 0, 0.999999),
+		within("optimizer.beta2", c.Optimizer.Beta2, 0, 0.999999999),
+		within("optimizer.weight_decay", c.Optimizer.WeightDecay, 0, 1000),
+		within("schedule.warmup", c.Schedule.Warmup, 0, 1e9),
+		within("schedule.decay", c.Schedule.Decay, 0, 1e9),
+		within("schedule.floor", c.Schedule.Floor, 0, 1),
+		within("checkpoint.keep", float64(c.Save.Keep), 1, 1e6),
+	}
+	if c.Out == "" {
+		errs = append(errs, errors.New("out: want the folder for the model"))
+	}
+	if len(c.Data) == 0 {
+		errs = append(errs, errors.New("data: want at least one [[data]] with a path"))
+	}
+	for i, d := range c.Data {
+		if d.Path == "" {
+			errs = append(errs, fmt.Errorf("data: number %d has no path", i+1))
+		}
+	}
+	if c.Model.Base == "" && c.Model.Tokenizer == "" {
+		errs = append(errs, errors.New("model: want a tokenizer for a new model, or a base to go on from"))
+	}
+	if c.Model.Base == "" && !c.IsLanguageModel() {
+		errs = append(errs, fmt.Errorf("model.base: want the model that the task %q goes on from", c.Task))
+	}
+	if c.LoRA != nil && c.Model.Base == "" {
+		errs = append(errs, errors.New("lora: want a model.base to adapt"))
+	}
+	for key, value := range map[string]string{"train.tokens": c.Train.Tokens, "model.params": c.Model.Params} {
+		if _, err := ParseCount(value); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", key, err))
+		}
+	}
+	for key, value := range map[string]string{"model.budget": c.Model.Budget, "checkpoint.every": c.Save.Every} {
+		if _, err := parseDuration(value); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", key, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// ParseCount reads a number such as 5M, 1.5B or 20000; "" is 0.
+func ParseCount(text string) (int64, error) {
+	if text == "" {
+		return 0, nil
+	}
+	units := map[byte]float64{'k': 1e3, 'K': 1e3, 'm': 1e6, 'M': 1e6, 'b': 1e9, 'B': 1e9, 'g': 1e9, 'G': 1e9}
+	number, unit := text, 1.0
+	if u, ok := units[text[len(text)-1]]; ok {
+		number, unit = text[:len(text)-1], u
+	}
+	n, err := strconv.ParseFloat(number, 64)
+	if err != nil || !(n > 0) || n*unit > 1e15 {
+		return 0, fmt.Errorf("%q is no number such as 20000, 500k or 5M", text)
+	}
+	return int64(n * unit), nil
+}
+
+func parseDuration(text string) (time.Duration, error) {
+	if text == "" {
+		return 0, nil
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil || d <= 0 {
+		return 0, fmt.Errorf("%q is no duration such as 90s, 10m or 2h30m", text)
+	}
+	return d, nil
+}
