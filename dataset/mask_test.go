@@ -153,7 +153,9 @@ func TestWholeWords(t *testing.T) {
 		{"tok_bert_chinese", "大多数的公司，我们在北京大学学习", words, "大多数|的|公司|，|我|们|在|北京大学|学习"},
 		{"tok_qwen2", "unbelievable photosynthesizers, 1234", nil, "unbelievable| photosynthesizers|,| |1234"},
 		{"tok_qwen2", "大多数的公司的北京大学", words, "大多数|的|公司|的|北京大学"},
-		{"tok_qwen2", "公司，北京大学", words, "公司|，北|京|大|学"},                        // a token holds the mark and a part of 北
+		{"tok_qwen2", "公司，北京大学", words, "公司|，北|京|大|学"}, // a token holds the mark and a part of 北
+		{"tok_llama2_metaspace", "unbelievable photosynthesizers, 12 ok", nil, " unbelievable| photosynthesizers|,| |12| ok"},
+		{"tok_llama2_metaspace", "大多数的齉齾公司", words, " |大多数|的|齉|齾|公司"},
 		{"tok_minimind", "大多数的公司 in 北京大学ok", words, "大多|数的|公司| in| |北京大学|ok"}, // a token crosses the word's end
 	} {
 		got := wordsOf(t, c.tok, c.text, c.words)

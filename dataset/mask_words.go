@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -124,9 +125,10 @@ func (w *wordTable) markers() func(string) string {
 }
 
 func metaspaceText(token string) string {
-	var b byte
-	if n, err := fmt.Sscanf(token, "<0x%02X>", &b); n == 1 && err == nil && len(token) == len("<0x00>") {
-		return string([]byte{b})
+	if len(token) == len("<0x00>") && token[:3] == "<0x" && token[5] == '>' { // byte fallback
+		if b, err := strconv.ParseUint(token[3:5], 16, 8); err == nil {
+			return string([]byte{byte(b)})
+		}
 	}
 	return strings.ReplaceAll(token, string(metaspace), " ")
 }

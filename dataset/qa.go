@@ -167,7 +167,9 @@ func (ex *QAExample) firstAnswer() (*Answer, error) {
 
 // Tokens returns the first and last token of the stretch [start, end) of the
 // context, CLS twice if the window does not hold all of it. At an end that lies
-// inside a token the token belongs to the stretch.
+// inside a token the token belongs to the stretch. It gives what run_qa.py does,
+// save where that begins a stretch behind its end: at the last token of the
+// context, and in a character of several tokens.
 func (f *Feature) Tokens(start, end int) (first, last int) {
 	from, to := 0, len(f.Offsets)-1
 	for from <= to && f.Offsets[from][0] < 0 {
@@ -180,11 +182,14 @@ func (f *Feature) Tokens(start, end int) (first, last int) {
 		return f.CLS, f.CLS
 	}
 	first, last = from, to
-	for first < to && f.Offsets[first+1][0] <= start {
+	for first < to && f.Offsets[first][1] <= start {
 		first++
 	}
-	for last > from && f.Offsets[last-1][1] >= end {
+	for last > from && f.Offsets[last][0] >= end {
 		last--
+	}
+	if first > last { // nothing of it has a token
+		return f.CLS, f.CLS
 	}
 	return first, last
 }

@@ -276,28 +276,99 @@ func TestBestAnswers(t *testing.T) {
 	}
 }
 
+// TestQATokensUnlikeRunQA holds what differs from run_qa.py: there the first
+// token of an answer at the end of the context is the last of the window, and of
+// a character of several tokens the first is its last.
+func TestQATokensUnlikeRunQA(t *testing.T) {
+	for _, c := range []struct{ tok, context, answer, want string }{
+		{"tok_bert_uncased", "by Ada", "Ada", "ada"},
+		{"tok_qwen2", "京都", "京", "京"}, // two tokens
+		{"tok_qwen2", "in Kyoto", "Kyoto", " Kyoto"},
+	} {
+		q := newQA(t, c.tok, QAOptions{})
+		features, _, err := q.Features(&QAExample{Question: "q", Context: c.context})
+		if err != nil {
+			t.Fatal(err)
+		}
+		at := strings.Index(c.context, c.answer)
+		first, last := features[0].Tokens(at, at+len(c.answer))
+		if got := q.tok.Decode(features[0].IDs[first:last+1], false); got != c.want {
+			t.Errorf("%s in %s: tokens of %q", c.answer, c.context, got)
+		}
+	}
+}
+
+// FuzzQA: wherever an answer stands, the tokens of it hold it, and offsets lead
+// back to it.
 func FuzzQA(f *testing.F) {
-	f.Add(squad)
-	f.Add(`{"context":"中文 text","question":"q","answers":{"text":["文"],"answer_start":[1]}}`)
-	f.Add(`{"context":"é\u0301 a","question":"","answers":["a"]}`)
+	f.Add("Who?", "Ada wrote it in 1843.", uint(0), uint(3))
+	f.Add("什么？", "文墨是模型，京都。", uint(4), uint(3))
+	f.Add("", "é\u0301 a\x00\u00adb", uint(1), uint(9))
 	var all []*QA
 	for _, name := range []string{"tok_bert_uncased", "tok_qwen2"} {
 		all = append(all, newQA(f, name, QAOptions{MaxLength: 12, Stride: 4}))
 	}
+	f.Fuzz(func(t *testing.T, question, context string, start, length uint) {
+		chars := []rune(context)
+		if start >= uint(len(chars)) || length == 0 || length > uint(len(chars))-start {
+			return
+		}
+		answer := string(chars[start : start+length])
+		raw, _ := json.Marshal(map[string]any{"context": string(chars), "question": question,
+			"answers": map[string]any{"text": []string{answer}, "answer_start": []uint{start}}})
+		d := &Document{}
+		if err := json.Unmarshal(raw, &d.Fields); err != nil {
+			t.Fatal(err)
+		}
+		examples, err := QAExamples(d)
+		if err != nil {
+			if strings.TrimSpace(answer) == "" {
+				return
+			}
+			t.Fatal(err)
+		}
+		at := len(string(chars[:start]))
+		if got := examples[0].Answers[0]; got.Start != at {
+			t.Fatalf("answer at %d, want %d", got.Start, at)
+		}
+		for _, q := range all {
+			features, cut, err := q.Features(&examples[0])
+			if err != nil || cut.Dropped == 0 && len(features) == 0 {
+				t.Fatalf("%d windows, %v", len(features), err)
+			}
+			for _, w := range features {
+				first, last := w.Tokens(at, at+len(answer))
+				if len(w.IDs) > 12 || first > last || last >= len(w.IDs) {
+					t.Fatalf("tokens %d to %d of %d", first, last, len(w.IDs))
+				}
+				if first == w.CLS {
+					continue
+				}
+				if first > w.CLS+1 && w.Offsets[first][0] > at && w.Offsets[first-1][1] > at {
+					t.Fatalf("tokens %d to %d of %v begin behind byte %d", first, last, w.Offsets, at)
+				}
+			}
+		}
+	})
+}
+
+func FuzzQAExamples(f *testing.F) {
+	f.Add(squad)
+	f.Add(`{"context":"中文 text","question":"q","answers":{"text":["文"],"answer_start":[1]}}`)
+	f.Add(`{"context":"c","question":"q","answers":[{"text":"c"}]}`)
 	f.Fuzz(func(t *testing.T, text string) {
 		d := &Document{}
 		if json.Unmarshal([]byte(text), &d.Fields) != nil {
 			return
 		}
-		for _, q := range all {
-			seqs, _, err := q.Sequences(d)
-			if err != nil {
-				continue
-			}
-			for _, s := range seqs {
-				from, to := int(s.Targets[0]), int(s.Targets[1])
-				if len(s.IDs) > 12 || from > to || to >= len(s.IDs) && len(s.IDs) > 0 {
-					t.Fatalf("targets %v of %d tokens", s.Targets, len(s.IDs))
+		examples, err := QAExamples(d)
+		if err != nil {
+			return
+		}
+		for _, ex := range examples {
+			for _, a := range ex.Answers {
+				if a.Start >= 0 && !strings.HasPrefix(ex.Context[a.Start:], a.Text) {
+					t.Fatalf("%q is not at byte %d", a.Text, a.Start)
 				}
 			}
 		}

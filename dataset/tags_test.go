@@ -151,31 +151,45 @@ func TestEntities(t *testing.T) {
 	}
 }
 
+// FuzzTags: a word has at most one token with its label, in order.
 func FuzzTags(f *testing.F) {
-	f.Add(`{"tokens":["a","b\u0301","中","文 x"],"tags":[0,1,0,1]}`)
-	f.Add(`{"tokens":"中文ab","tags":"O O B O"}`)
-	labels := mustLabels(f, "O", "B")
+	f.Add("a b\u0301 中 文x \x00 ,")
+	f.Add("齉齾 é\u00ad don't")
 	var taggers []*Tagger
 	for _, name := range []string{"tok_bert_chinese", "tok_minimind"} {
 		tok, _ := fixtureTokenizer(f, name)
-		g, err := NewTagger(tok, TagOptions{Labels: labels, MaxLength: 16})
+		var names []string
+		for i := range 64 {
+			names = append(names, fmt.Sprint(i))
+		}
+		g, err := NewTagger(tok, TagOptions{Labels: mustLabels(f, names...), MaxLength: 48})
 		if err != nil {
 			f.Fatal(err)
 		}
 		taggers = append(taggers, g)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		d := &Document{}
-		if json.Unmarshal([]byte(text), &d.Fields) != nil {
-			return
+		words := strings.Split(text, " ")
+		words = words[:min(len(words), 64)]
+		tags := make([]int, len(words))
+		for i := range tags {
+			tags[i] = i
 		}
+		raw, _ := json.Marshal(map[string]any{"tokens": words, "tags": tags})
 		for _, g := range taggers {
-			seqs, _, err := g.Sequences(d)
-			if err != nil {
-				continue
+			seqs, _, err := g.Sequences(row(t, string(raw)))
+			if err != nil || len(seqs) != 1 || len(seqs[0].IDs) > 48 || len(seqs[0].Labels) != len(seqs[0].IDs) {
+				t.Fatalf("%v, %v", seqs, err)
 			}
-			if len(seqs) != 1 || len(seqs[0].IDs) > 16 || len(seqs[0].Labels) != len(seqs[0].IDs) {
-				t.Fatalf("%v", seqs)
+			last := int32(-1)
+			for _, l := range seqs[0].Labels {
+				if l == NoLabel {
+					continue
+				}
+				if l <= last || int(l) >= len(words) {
+					t.Fatalf("labels %v of %d words", seqs[0].Labels, len(words))
+				}
+				last = l
 			}
 		}
 	})
