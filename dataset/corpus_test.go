@@ -13,6 +13,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
 
 	"wenmo/chat"
 	"wenmo/tokenizer"
@@ -359,6 +362,25 @@ func TestChatEncoder(t *testing.T) {
 	if err != nil || other.Key == enc.Key {
 		t.Errorf("options do not change the key: %v", err)
 	}
+}
+
+func TestPlainlyNFC(t *testing.T) {
+	for r := rune(0); r < 0x20000; r++ {
+		text := "e" + string(r) + "e"
+		if utf8.ValidRune(r) && plainlyNFC(text) && !norm.NFC.IsNormalString(text) {
+			t.Errorf("%U is not plain", r)
+		}
+	}
+}
+
+// FuzzOneSpace compares with strings.Fields.
+func FuzzOneSpace(f *testing.F) {
+	f.Add(" a\u00a0\u1680b\u2003\u2028c\u3000中\u0085。\u205f\r\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		if got, want := string(oneSpace(text)), strings.Join(strings.Fields(text), " "); got != want {
+			t.Errorf("%q gives %q, want %q", text, got, want)
+		}
+	})
 }
 
 // FuzzShard opens what may be no shard.

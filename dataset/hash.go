@@ -24,22 +24,57 @@ func hashDocument(d *Document) uint64 {
 		}
 		text = all.String()
 	}
-	text = norm.NFC.String(text)
+	if !plainlyNFC(text) {
+		text = norm.NFC.String(text)
+	}
+	plain := oneSpace(text)
+	sum := sha256.Sum256(plain)
+	return binary.LittleEndian.Uint64(sum[:])
+}
+
+// plainlyNFC says that a text is in NFC because all its characters come from
+// blocks in which none is ever changed or combined with another: Latin, general
+// punctuation, Chinese punctuation and characters, full-width forms.
+func plainlyNFC(text string) bool {
+	for _, r := range text {
+		if !(r < 0x300 || r >= 0x4e00 && r <= 0x9fff || r >= 0x2010 && r <= 0x206f ||
+			r >= 0x3000 && r <= 0x3029 || r >= 0xff01 && r <= 0xffef) {
+			return false
+		}
+	}
+	return true
+}
+
+// oneSpace returns the text with one space for every run of white space, and
+// none at its ends.
+func oneSpace(text string) []byte {
 	plain := make([]byte, 0, len(text))
 	space := false
-	for _, r := range text {
+	for i := 0; i < len(text); {
+		r, size := utf8.DecodeRuneInString(text[i:])
 		if unicode.IsSpace(r) {
 			space = len(plain) > 0
+			i += size
 			continue
 		}
 		if space {
 			plain = append(plain, ' ')
 			space = false
 		}
-		plain = utf8.AppendRune(plain, r)
+		end := i + size
+		for end < len(text) && !mayBeSpace[text[end]] {
+			end++
+		}
+		plain = append(plain, text[i:end]...)
+		i = end
 	}
-	sum := sha256.Sum256(plain)
-	return binary.LittleEndian.Uint64(sum[:])
+	return plain
+}
+
+// mayBeSpace has the bytes with which a white space character begins in UTF-8.
+var mayBeSpace = [256]bool{
+	'\t': true, '\n': true, '\v': true, '\f': true, '\r': true, ' ': true,
+	0xc2: true, 0xe1: true, 0xe2: true, 0xe3: true,
 }
 
 // hashSet is a set of hashes: 16 to 32 bytes for each.
