@@ -57,12 +57,9 @@ func (c *Classifier) Sequences(d *Document) ([]Sequence, Cut, error) {
 	if err != nil {
 		return nil, Cut{}, err
 	}
-	text := d.Text
-	if c.opt.Text != "" {
-		var ok bool
-		if text, ok = d.String(c.opt.Text); !ok {
-			return nil, Cut{}, d.errorf("no text: the record has no field %q", c.opt.Text)
-		}
+	text, err := c.text(d)
+	if err != nil {
+		return nil, Cut{}, err
 	}
 	var pair *string
 	if c.opt.Pair != "" {
@@ -83,6 +80,21 @@ func (c *Classifier) Sequences(d *Document) ([]Sequence, Cut, error) {
 	}
 	seq.Targets = targets
 	return []Sequence{seq}, cut, nil
+}
+
+func (c *Classifier) text(d *Document) (string, error) {
+	field := c.opt.Text
+	if field == "" {
+		if d.Text != "" {
+			return d.Text, nil
+		}
+		field = "text" // it may be there and empty
+	}
+	text, ok := d.String(field)
+	if !ok {
+		return "", d.errorf("no text: the record has no field %q", field)
+	}
+	return text, nil
 }
 
 // encodeText encodes a text, or a pair, with special tokens. It returns no

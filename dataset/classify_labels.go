@@ -76,16 +76,17 @@ type LabelCounts struct{ counts map[string]int64 }
 // of names or numbers.
 func (c *LabelCounts) Add(d *Document, field string) error {
 	labels, err := rowLabels(d, field)
-	if err != nil {
-		return err
-	}
+	c.add(labels)
+	return err
+}
+
+func (c *LabelCounts) add(labels []string) {
 	if c.counts == nil {
 		c.counts = map[string]int64{}
 	}
 	for _, l := range labels {
 		c.counts[l]++
 	}
-	return nil
 }
 
 // Labels returns the labels seen: by value if all are whole numbers, else by

@@ -90,6 +90,13 @@ func TestClassifyTargets(t *testing.T) {
 			t.Errorf("%s: targets %s, want %s", c.label, got, c.want)
 		}
 	}
+	cl, err := NewClassifier(tok, ClassifyOptions{Labels: sentiment})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := cl.Sequences(row(t, `{"body":"a","label":0}`)); err == nil || err.Error() != `rows.jsonl:5: no text: the record has no field "text"` {
+		t.Errorf("no text: error %v", err)
+	}
 	if _, err := NewClassifier(tok, ClassifyOptions{}); err == nil {
 		t.Error("no labels pass")
 	}

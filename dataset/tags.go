@@ -99,10 +99,7 @@ func (g *Tagger) row(d *Document) (words, tags []string, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	field = firstField(d, g.opt.Tags, "ner_tags", "tags")
-	if s := (*string)(nil); json.Unmarshal(d.Fields[field], &s) == nil && s != nil {
-		tags = strings.Fields(*s)
-	} else if tags, err = rowLabels(d, field); err != nil {
+	if tags, err = tagList(d, g.opt.Tags); err != nil {
 		return nil, nil, err
 	}
 	switch {
@@ -112,6 +109,23 @@ func (g *Tagger) row(d *Document) (words, tags []string, err error) {
 		return nil, nil, d.errorf("no words")
 	}
 	return words, tags, nil
+}
+
+// tagList reads a list of tags, or a text that has them parted by spaces.
+func tagList(d *Document, field string) ([]string, error) {
+	field = firstField(d, field, "ner_tags", "tags")
+	if s := (*string)(nil); json.Unmarshal(d.Fields[field], &s) == nil && s != nil {
+		return strings.Fields(*s), nil
+	}
+	return rowLabels(d, field)
+}
+
+// AddTags counts the tags of a document's words as a Tagger reads them; field is
+// TagOptions.Tags.
+func (c *LabelCounts) AddTags(d *Document, field string) error {
+	tags, err := tagList(d, field)
+	c.add(tags)
+	return err
 }
 
 // firstField returns the field asked for, else the first of known that the

@@ -72,14 +72,15 @@ func TestTags(t *testing.T) {
 // a byte-level vocabulary too, save where a token holds several words.
 func TestTagsData(t *testing.T) {
 	for _, c := range []struct {
-		file, tok, set, tags string
-		all                  bool
+		file, tok, set, words, tags string
+		all                         bool
 	}{
-		{"en/eval-tokens", "tok_bert_uncased", "wnut17-dev", "ner", false}, // its odd characters may have no token
-		{"en/eval-tokens", "tok_bert_uncased", "ud-ewt-dev", "upos", true},
-		{"en/eval-tokens", "tok_qwen2", "ud-ewt-dev", "upos", true},
-		{"zh/zh_pos_ud", "tok_bert_chinese", "", "upos", true},
-		{"zh/zh_pos_ud", "tok_minimind", "", "upos", false},
+		{"en/eval-tokens", "tok_bert_uncased", "wnut17-dev", "", "ner", false}, // its odd characters may have no token
+		{"en/eval-tokens", "tok_bert_uncased", "ud-ewt-dev", "", "upos", true},
+		{"en/eval-tokens", "tok_qwen2", "ud-ewt-dev", "", "upos", true},
+		{"zh/zh_pos_ud", "tok_bert_chinese", "", "", "upos", true},
+		{"zh/zh_pos_ud", "tok_minimind", "", "", "upos", false},
+		{"zh/zh_evalD_ner", "tok_bert_chinese", "msra-test", "chars", "tags", false},
 	} {
 		path := testkit.SharedFile(t, "data", c.file+".jsonl.zst")
 		tok, _ := fixtureTokenizer(t, c.tok)
@@ -92,7 +93,7 @@ func TestTagsData(t *testing.T) {
 			if set, _ := doc.String("set"); set != c.set {
 				continue
 			}
-			if err := counts.Add(&doc, c.tags); err != nil {
+			if err := counts.AddTags(&doc, c.tags); err != nil {
 				t.Fatal(err)
 			}
 			if docs = append(docs, doc); len(docs) == 300 {
@@ -103,7 +104,7 @@ func TestTagsData(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		g, err := NewTagger(tok, TagOptions{Tags: c.tags, Labels: l})
+		g, err := NewTagger(tok, TagOptions{Words: c.words, Tags: c.tags, Labels: l})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -113,8 +114,9 @@ func TestTagsData(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			var want, got []string
-			if _, err := doc.Field(c.tags, &want); err != nil {
+			var got []string
+			want, err := tagList(&doc, c.tags)
+			if err != nil {
 				t.Fatal(err)
 			}
 			for _, label := range seqs[0].Labels {
