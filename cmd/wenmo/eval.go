@@ -3,9 +3,11 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
-	"io"
 	"os"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -14,74 +16,177 @@ import (
 	"wenmo/internal/progress"
 )
 
-func evalCommand() *cobra.Command { return parent("eval", perplexityCommand()) }
+// evalFlags are the flags of an evaluation.
+type evalFlags struct {
+	model   modelFlags
+	options wenmo.EvalOptions
+	data    string
+	html    string
+	json    bool
+}
 
-func perplexityCommand() *cobra.Command {
-	var m modelFlags
-	var file string
-	var window, stride int
-	var asJSON bool
-	cmd := describe(&cobra.Command{Use: "perplexity -m MODEL --file TEXT", Args: arguments(0)}, "perplexity")
-	addFlag(cmd, "input", func(f *pflag.FlagSet) {
-		f.StringVar(&file, "file", "", say("flag.perplexity_file"))
-		f.Var(count{&window, 2}, "window", say("flag.window"))
-		f.Var(count{&stride, 1}, "stride", say("flag.stride"))
+func evalCommand() *cobra.Command {
+	var f evalFlags
+	cmd := describe(&cobra.Command{Use: "eval TASK… -m MODEL --data FILE"}, "eval")
+	cmd.Long += "\n\n" + say("eval.tasks") + "\n" + indent(taskList())
+	cmd.ValidArgs = wenmo.EvalTasks()
+	cmd.Args = knownTasks
+	addFlag(cmd, "input", func(set *pflag.FlagSet) {
+		set.StringVar(&f.data, "data", "", say("flag.eval_data"))
+		f.registerRows(set)
+		set.Var(count{&f.options.MaxNewTokens, 1}, "max-new-tokens", say("flag.eval_max_new_tokens"))
 	})
-	m.register(cmd, "f32")
-	addFlag(cmd, "output", func(f *pflag.FlagSet) { f.BoolVar(&asJSON, "json", false, say("flag.perplexity_json")) })
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		if err := m.named(); err != nil {
-			return err
+	f.model.register(cmd, "f32")
+	addFlag(cmd, "output", func(set *pflag.FlagSet) {
+		set.BoolVar(&f.json, "json", false, say("flag.eval_json"))
+		set.StringVar(&f.html, "html", "", say("flag.eval_html"))
+	})
+	cmd.RunE = func(cmd *cobra.Command, tasks []string) error {
+		if len(tasks) == 0 {
+			return printHelp(cmd)
 		}
-		text, err := readText(cmd, file)
-		if err != nil {
-			return err
-		}
-		ctx, stop := interruptible(cmd)
-		defer stop()
-		model, err := m.open(ctx, cmd)
-		if err != nil {
-			return err
-		}
-		defer model.Close()
-		result, err := perplexity(ctx, cmd, model, text, window, stride)
-		if err != nil {
-			return unlessInterrupted(ctx, err, "")
-		}
-		if asJSON {
-			return emitJSON(cmd, result)
-		}
-		return emit(cmd, table([][]string{
-			{say("perplexity.perplexity"), fmt.Sprintf("%.4f", result.Perplexity)},
-			{say("perplexity.bits_per_byte"), fmt.Sprintf("%.4f", result.BitsPerByte)},
-			{say("perplexity.nll"), fmt.Sprintf("%.4f", result.NLL)},
-			{say("perplexity.tokens"), fmt.Sprint(result.Tokens)},
-			{say("perplexity.window"), fmt.Sprintf("%d, %d", result.Window, result.Stride)},
-		}))
+		return f.run(cmd, tasks)
 	}
+	cmd.AddCommand(perplexityCommand())
 	return cmd
 }
 
-func perplexity(ctx context.Context, cmd *cobra.Command, m *wenmo.Model, text string, window, stride int) (wenmo.PerplexityResult, error) {
-	line := progressLine(cmd, say("progress.perplexity"), progress.Items)
-	defer line.End()
-	return m.Perplexity(ctx, text, window, stride, func(done, total int) { line.Set(int64(done), int64(total)) })
+func (f *evalFlags) registerRows(set *pflag.FlagSet) {
+	set.StringSliceVar(&f.options.Sets, "set", nil, say("flag.eval_set"))
+	set.Var(count{&f.options.Limit, 1}, "limit", say("flag.eval_limit"))
 }
 
-// readText reads a file, or standard input where there is none named.
-func readText(cmd *cobra.Command, file string) (string, error) {
-	var data []byte
-	var err error
-	switch {
-	case file != "":
-		data, err = os.ReadFile(file)
-	case isTerminal(cmd.InOrStdin()):
-		return "", usagef("error.missing", "--file")
-	default:
-		data, err = io.ReadAll(cmd.InOrStdin())
+// knownTasks is the check of the arguments of eval.
+func knownTasks(cmd *cobra.Command, tasks []string) error {
+	known := wenmo.EvalTasks()
+	for _, task := range tasks {
+		if slices.Contains(known, task) {
+			continue
+		}
+		near := slices.Clone(known)
+		slices.SortStableFunc(near, func(a, b string) int { return cmp.Compare(editDistance(task, a), editDistance(task, b)) })
+		if editDistance(task, near[0]) <= 2 {
+			return &usageError{say("error.unknown_task", task) + "\n" + say("error.did_you_mean", near[0])}
+		}
+		return &usageError{say("error.unknown_task", task) + "\n" + say("error.see_tasks", strings.Join(known, ", "))}
+	}
+	return nil
+}
+
+// taskList has a line for each task.
+func taskList() string {
+	names := wenmo.EvalTasks()
+	width := 0
+	for _, name := range names {
+		width = max(width, len(name))
+	}
+	for i, name := range names {
+		names[i] = fmt.Sprintf("%-*s  %s", width, name, say("task."+name))
+	}
+	return strings.Join(names, "\n")
+}
+
+// run runs tasks one after the other on one model.
+func (f *evalFlags) run(cmd *cobra.Command, tasks []string) error {
+	if err := f.model.named(); err != nil {
+		return err
+	}
+	if f.data == "" {
+		return usagef("error.missing", "--data")
+	}
+	ctx, stop := interruptible(cmd)
+	defer stop()
+	model, err := f.model.open(ctx, cmd)
+	if err != nil {
+		return err
+	}
+	defer model.Close()
+	var results []*wenmo.EvalResult
+	for _, task := range tasks {
+		r, err := f.evaluate(ctx, cmd, model, task)
+		if err != nil {
+			return unlessInterrupted(ctx, err, "")
+		}
+		results = append(results, r)
+	}
+	if f.html != "" {
+		if err := f.writePage(results); err != nil {
+			return err
+		}
+	}
+	if f.json {
+		return emitJSON(cmd, map[string]any{"results": results})
+	}
+	for i, r := range results {
+		if i > 0 {
+			if err := emit(cmd, ""); err != nil {
+				return err
+			}
+		}
+		if err := emit(cmd, resultTable(r)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (f *evalFlags) evaluate(ctx context.Context, cmd *cobra.Command, m *wenmo.Model, task string) (*wenmo.EvalResult, error) {
+	line := progressLine(cmd, task, progress.Items)
+	opt := f.options
+	opt.Progress = func(done, total int) { line.Set(int64(done), int64(total)) }
+	const shown = 5 // broken rows that are told one by one
+	var told []string
+	opt.Log = func(text string) {
+		if len(told) < shown {
+			told = append(told, text)
+		}
+	}
+	r, err := wenmo.Evaluate(ctx, m, task, f.data, opt)
+	line.End()
+	for _, text := range told {
+		note(cmd, "eval.broken_row", text)
 	}
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	return string(data), checkUTF8(string(data), cmp.Or(file, say("what.text")))
+	if r.Broken > 0 {
+		note(cmd, "eval.broken", task, r.Broken)
+	}
+	if r.Truncated > 0 {
+		note(cmd, "eval.truncated", task, r.Truncated)
+	}
+	return r, nil
+}
+
+func (f *evalFlags) writePage(results []*wenmo.EvalResult) error {
+	file, err := os.Create(f.html)
+	if err != nil {
+		return err
+	}
+	err = wenmo.WriteEvalPage(file, say("eval.page", f.model.name), results, language())
+	return errors.Join(err, file.Close())
+}
+
+// resultTable is a table of the figures, and one of those of the subsets.
+func resultTable(r *wenmo.EvalResult) string {
+	rows := [][]string{{r.Task, ">" + say("eval.rows", r.Count), ""}}
+	for i, m := range r.Metrics {
+		if strings.HasSuffix(m.Name, "_stderr") {
+			continue
+		}
+		between := ""
+		if i+1 < len(r.Metrics) && r.Metrics[i+1].Name == m.Name+"_stderr" {
+			between = "± " + r.Metrics[i+1].Value.String()
+		}
+		rows = append(rows, []string{"  " + m.Name, m.Value.String(), between})
+	}
+	text := table(rows)
+	if header, groups := r.GroupTable(); len(groups) > 0 {
+		for i := range header {
+			header[i] = ">" + header[i]
+		}
+		header[0], header[1] = say("eval.subset"), ">"+say("eval.subset_rows")
+		text += "\n\n" + table(append([][]string{header}, groups...))
+	}
+	return text
 }

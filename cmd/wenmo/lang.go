@@ -22,6 +22,14 @@ func chooseTongue(getenv func(string) string) map[string]string {
 	return english
 }
 
+// language is the code of the user's language: en or zh.
+func language() string {
+	if tongue["root.short"] == chinese["root.short"] {
+		return "zh"
+	}
+	return "en"
+}
+
 // say returns the text of a key, with its arguments put in.
 func say(key string, args ...any) string {
 	text, ok := tongue[key]

@@ -1,0 +1,159 @@
+package eval
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// calibrationBins is the customary number (Guo et al. 2017).
+const calibrationBins = 15
+
+// classify is the classification of texts, or of pairs of them, by a model with
+// such a head. A label is the name of one of its classes or its number.
+var classify = Task{
+	run: func(j *job) (metrics, error) {
+		if j.model.Classify == nil || j.model.Regression {
+			return nil, fmt.Errorf("%s has no head that classifies texts", j.model.Name)
+		}
+		var labels []int
+		texts, err := parse(j, func(r *Row) (TextPair, error) {
+			t, err := textPair(r)
+			if err != nil {
+				return t, err
+			}
+			label, err := labelOf(r, j.model.Labels)
+			if err == nil {
+				labels = append(labels, label)
+			}
+			return t, err
+		})
+		if err != nil {
+			return nil, err
+		}
+		found, err := j.model.Classify(j.ctx, texts, j.done(len(texts)))
+		if err != nil {
+			return nil, err
+		}
+		logits := make([][]float64, len(found))
+		for i, s := range found {
+			j.count(s.Truncated)
+			for _, x := range s.Logits {
+				logits[i] = append(logits[i], float64(x))
+			}
+		}
+		all, err := Classify(labels, logits)
+		if err != nil {
+			return nil, err
+		}
+		j.confusion = &Confusion{Labels: j.model.Labels, Counts: all.ConfusionMatrix}
+		return func(items []int) []Metric { return classifyMetrics(items, labels, logits) }, nil
+	},
+}
+
+func classifyMetrics(items, labels []int, logits [][]float64) []Metric {
+	var someLabels []int
+	var someLogits [][]float64
+	for _, i := range items {
+		someLabels = append(someLabels, labels[i])
+		someLogits = append(someLogits, logits[i])
+	}
+	c, err := Classify(someLabels, someLogits)
+	if err != nil { // a part of what was measured before
+		panic(err)
+	}
+	calibration, err := c.Calibration(calibrationBins)
+	if err != nil {
+		panic(err)
+	}
+	m := accuracy("accuracy", items, func(i int) bool { return argmax(logits[i]) == labels[i] })
+	m = append(m,
+		Metric{"f1_macro", Maybe(c.Macro.F1)}, Metric{"f1_weighted", Maybe(c.Weighted.F1)},
+		Metric{"precision_macro", Maybe(c.Macro.Precision)}, Metric{"recall_macro", Maybe(c.Macro.Recall)},
+		Metric{"mcc", Maybe(c.MCC)}, Metric{"cohen_kappa", c.Kappa}, Metric{"log_loss", Maybe(c.LogLoss)},
+		Metric{"ece", Maybe(calibration.ECE)}, Metric{"mce", Maybe(calibration.MCE)})
+	if c.ROCAUC != nil {
+		m = append(m, Metric{"f1", Maybe(*c.BinaryF1)}, Metric{"roc_auc", Maybe(*c.ROCAUC)}, Metric{"average_precision", Maybe(*c.AveragePrecision)})
+	}
+	return m
+}
+
+func textPair(r *Row) (t TextPair, err error) {
+	if t.Text, err = r.text("text", "sentence", "sentence1", "premise"); err != nil {
+		return t, err
+	}
+	for _, f := range []string{"pair", "sentence2", "hypothesis"} {
+		if s, ok := r.String(f); ok {
+			t.Pair = s
+			break
+		}
+	}
+	return t, nil
+}
+
+// labelOf finds the class that a row's label names: by its name, else by its
+// number.
+func labelOf(r *Row, labels []string) (int, error) {
+	for _, field := range []string{"label_desc", "label", "intent", "class"} {
+		s, ok := r.String(field)
+		if !ok {
+			continue
+		}
+		for i, l := range labels {
+			if strings.EqualFold(l, s) {
+				return i, nil
+			}
+		}
+		if i, err := strconv.Atoi(s); err == nil && i >= 0 && i < len(labels) {
+			return i, nil
+		}
+		if field != "label_desc" {
+			return 0, fmt.Errorf("field %q: %q is none of the model's %d labels", field, s, len(labels))
+		}
+	}
+	return 0, fmt.Errorf("no field %q", "label")
+}
+
+// regression is a number for a text or a pair of them, such as how similar they
+// are (STS-B).
+var regression = Task{
+	run: func(j *job) (metrics, error) {
+		if j.model.Classify == nil || !j.model.Regression {
+			return nil, fmt.Errorf("%s has no head that gives a number for a text", j.model.Name)
+		}
+		var labels []float64
+		texts, err := parse(j, func(r *Row) (TextPair, error) {
+			t, err := textPair(r)
+			if err != nil {
+				return t, err
+			}
+			for _, f := range []string{"score", "label"} {
+				var v float64
+				if ok, err := r.field(f, &v); ok || err != nil {
+					labels = append(labels, v)
+					return t, err
+				}
+			}
+			return t, fmt.Errorf("no field %s", quoted([]string{"score", "label"}))
+		})
+		if err != nil {
+			return nil, err
+		}
+		found, err := j.model.Classify(j.ctx, texts, j.done(len(texts)))
+		for _, s := range found {
+			j.count(s.Truncated)
+		}
+		return func(items []int) []Metric {
+			var want, got []float64
+			for _, i := range items {
+				want = append(want, labels[i])
+				got = append(got, float64(found[i].Logits[0]))
+			}
+			s, err := Regress(want, got)
+			if err != nil { // as many of the one as of the other
+				panic(err)
+			}
+			return []Metric{{"pearson", s.Pearson}, {"spearman", s.Spearman}, {"mse", Maybe(s.MSE)}, {"mae", Maybe(s.MAE)}}
+		}, err
+	},
+}

@@ -1,0 +1,112 @@
+package eval
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// tagged is a sentence with the class of each of its words.
+type tagged struct{ words, tags []string }
+
+// tokens is the classification of words: parts of speech, or entities tagged B-,
+// I- and O, whose spans are scored as conlleval and seqeval do. Rows have
+// "tokens", "words" or "chars" (a text, each character being one) and "tags",
+// "ner" or "upos" (a list, or a text parted by spaces).
+var tokens = Task{
+	run: func(j *job) (metrics, error) {
+		if j.model.Tag == nil {
+			return nil, fmt.Errorf("%s has no head that classifies words", j.model.Name)
+		}
+		sentences, err := parse(j, func(r *Row) (tagged, error) { return taggedRow(r, j.model.Labels) })
+		if err != nil {
+			return nil, err
+		}
+		words := make([][]string, len(sentences))
+		for i, s := range sentences {
+			words[i] = s.words
+		}
+		found, err := j.model.Tag(j.ctx, words, j.done(len(words)))
+		for _, t := range found {
+			j.count(t.Truncated)
+		}
+		return func(items []int) []Metric { return tagMetrics(items, sentences, found, j.model.Labels) }, err
+	},
+}
+
+func taggedRow(r *Row, labels []string) (s tagged, err error) {
+	if s.words, err = r.texts("tokens", "words"); err != nil {
+		var chars string
+		if chars, err = r.text("chars"); err != nil {
+			return s, err
+		}
+		s.words = strings.Split(chars, "")
+	}
+	if s.tags, err = r.texts("tags", "ner", "upos"); err != nil {
+		return s, err
+	}
+	if len(s.tags) == 1 && len(s.words) != 1 {
+		s.tags = strings.Fields(s.tags[0])
+	}
+	if len(s.tags) != len(s.words) || len(s.words) == 0 {
+		return s, fmt.Errorf("%d tags for %d words", len(s.tags), len(s.words))
+	}
+	for _, t := range s.tags {
+		if !slices.Contains(labels, t) {
+			return s, errors.New("tag " + t + " is none of the model's labels")
+		}
+	}
+	return s, nil
+}
+
+func tagMetrics(items []int, sentences []tagged, found []Tags, labels []string) []Metric {
+	var right, words, hits, predicted, relevant float64
+	for _, i := range items {
+		tags := make([]string, len(found[i].Classes))
+		for w, class := range found[i].Classes {
+			if class >= 0 {
+				tags[w] = labels[class]
+			}
+			right += boolean(tags[w] == sentences[i].tags[w])
+			words++
+		}
+		want, got := counts(spans(sentences[i].tags)), counts(spans(tags))
+		hits += float64(common(want, got))
+		predicted += float64(len(got))
+		relevant += float64(len(want))
+	}
+	m := []Metric{{"accuracy", Maybe(right / words)}}
+	if relevant > 0 {
+		s := prf(hits, predicted, relevant)
+		m = append(m, Metric{"precision", Maybe(s.Precision)}, Metric{"recall", Maybe(s.Recall)}, Metric{"f1", Maybe(s.F1)})
+	}
+	return m
+}
+
+// entity is a span of words [start, end) of one type.
+type entity struct {
+	start, end int
+	typ        string
+}
+
+// spans returns the entities of tags B-X, I-X and O. An I- that nothing of its
+// type stands before begins one.
+func spans(tags []string) []entity {
+	var out []entity
+	open := false
+	for i, t := range tags {
+		prefix, typ, ok := strings.Cut(t, "-")
+		if !ok || prefix != "B" && prefix != "I" {
+			open = false
+			continue
+		}
+		if prefix == "I" && open && out[len(out)-1].typ == typ {
+			out[len(out)-1].end = i + 1
+			continue
+		}
+		out = append(out, entity{i, i + 1, typ})
+		open = true
+	}
+	return out
+}
