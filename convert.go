@@ -24,6 +24,10 @@ type ConvertOptions struct {
 	// memory. DType is one of Options.DType. A packed file cannot be converted.
 	Packed bool
 
+	// Adapter is the directory of a LoRA, as PEFT writes it, that becomes part of
+	// the weights; "": none.
+	Adapter string
+
 	Progress func(done, total int64)
 }
 
@@ -31,15 +35,14 @@ type ConvertOptions struct {
 // else a Hugging Face directory. What is there under that name is replaced only
 // once the new one is whole; a directory must not exist or be empty.
 func Convert(ctx context.Context, src, dst string, opt ConvertOptions) error {
-	path, err := locate(ctx, src, Options{})
+	s, err := openNamed(ctx, src, Options{Adapter: opt.Adapter})
 	if err != nil {
 		return err
 	}
-	s, err := openSource(path)
-	if err != nil {
+	defer s.close()
+	if err := s.merge(); err != nil {
 		return err
 	}
-	defer s.file.Close()
 	gguf := strings.HasSuffix(dst, ".gguf")
 	switch {
 	case s.file.Packed():
@@ -236,7 +239,7 @@ func (s *source) writeSides(dst string, dtype checkpoint.DType) error {
 		config["torch_dtype"] = name
 	}
 	if s.dir != "" {
-		if err := copySides(s.dir, dst); err != nil || dtype == 0 {
+		if err := copySides(s.dir, dst); err != nil || dtype == 0 && !s.merged {
 			return err
 		}
 		return writeJSON(filepath.Join(dst, "config.json"), config)

@@ -46,6 +46,9 @@ type Options struct {
 	KV string
 	// Threads is the number of threads; 0: the physical cores.
 	Threads int
+	// Adapter is the directory of a LoRA, as PEFT writes it, that is added to the
+	// model; "": none.
+	Adapter string
 	// PrefillChunk is how many tokens of a prompt are computed in a pass; 0: 512.
 	PrefillChunk int
 	// Pull lets Open download a model that is not there.
@@ -60,7 +63,7 @@ type PullProgress = hub.Progress
 // Model is an opened model. It is safe for concurrent use.
 type Model struct {
 	m        *model.Model
-	file     *checkpoint.File
+	src      *source
 	pool     *kernel.Pool
 	work     sync.Mutex // held while the pool works
 	opt      Options
@@ -85,15 +88,10 @@ var ErrClosed = engine.ErrClosed
 
 // Open opens a model: a Hugging Face directory, a .gguf file, or a name of the
 // hub ("gpt2", "org/name", "org/name@revision") that is in the cache or, with
-// Options.Pull, is downloaded.
+// Options.Pull, is downloaded. A directory with an adapter (adapter_config.json)
+// is opened as the base that it names with the adapter.
 func Open(ctx context.Context, name string, opt Options) (*Model, error) {
-	return open(opt, func() (*source, error) {
-		path, err := locate(ctx, name, opt)
-		if err != nil {
-			return nil, err
-		}
-		return openSource(path)
-	})
+	return open(opt, func() (*source, error) { return openNamed(ctx, name, opt) })
 }
 
 // OpenBytes opens a model whose .gguf file is in memory, inside the program for
@@ -108,7 +106,11 @@ func OpenBytes(ctx context.Context, data []byte, opt Options) (*Model, error) {
 		if err != nil {
 			return nil, err
 		}
-		return ggufSource(file)
+		s, err := ggufSource(file)
+		if err != nil {
+			return nil, err
+		}
+		return s.withAdapter(opt.Adapter)
 	})
 }
 
@@ -137,10 +139,10 @@ func open(opt Options, find func() (*source, error)) (*Model, error) {
 	if opt.Threads <= 0 {
 		opt.Threads = DefaultThreads()
 	}
-	m := &Model{opt: opt, file: src.file, pool: kernel.NewPool(opt.Threads)}
+	m := &Model{opt: opt, src: src, pool: kernel.NewPool(opt.Threads)}
 	if err := m.load(src, dtype); err != nil {
 		m.pool.Close()
-		return nil, errors.Join(err, src.file.Close())
+		return nil, errors.Join(err, src.close())
 	}
 	return m, nil
 }
@@ -195,7 +197,11 @@ func (m *Model) load(src *source, dtype model.DType) (err error) {
 	}
 	var wait sync.WaitGroup
 	wait.Go(func() { m.tok, m.tokens, m.tokErr = src.tokenizer() })
-	m.m, err = model.Load(src.config, src.file, dtype, m.pool)
+	if src.adapter == nil {
+		m.m, err = model.Load(src.config, src.file, dtype, m.pool)
+	} else {
+		m.m, err = model.LoadAdapted(src.config, src.file, src.adapter, dtype, m.pool)
+	}
 	wait.Wait()
 	if err != nil {
 		return err
@@ -267,7 +273,7 @@ func (m *Model) Close() error {
 		m.graph.Close()
 	}
 	m.pool.Close()
-	return errors.Join(m.m.Close(), m.file.Close())
+	return errors.Join(m.m.Close(), m.src.close())
 }
 
 // enter notes a user of the model until leave.
@@ -285,10 +291,12 @@ func (m *Model) leave() { m.users.Done() }
 
 // source is where a model's parts come from.
 type source struct {
-	path   string // directory or .gguf file
-	dir    string // "" for a .gguf file
-	file   *checkpoint.File
-	config *model.Config
+	path    string // directory or .gguf file
+	dir     string // "" for a .gguf file
+	file    *checkpoint.File
+	config  *model.Config
+	adapter *model.Adapter // nil: none
+	merged  bool           // the adapter is part of file and config
 }
 
 func openSource(path string) (*source, error) {

@@ -234,7 +234,7 @@ func (a *adapting) finish(l *Loader, m *Model) {
 	for w := range a.waiting {
 		l.fail(fmt.Errorf("%s: target_modules: there are no adapters for %q", a.Config.file, moduleOf(w.Name)))
 	}
-	if a.modules == 0 && len(a.Config.ModulesToSave) == 0 {
+	if a.modules == 0 {
 		l.fail(fmt.Errorf("%s: target_modules: the model has none of %s", a.Config.file, a.Config.targetNames()))
 	}
 	l.fail(a.unused(a.taken))

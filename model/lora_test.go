@@ -217,7 +217,7 @@ func floatsOf(t *testing.T, file *checkpoint.File, name string) []float32 {
 
 func (f *adapterFixture) merged(t *testing.T) *checkpoint.File {
 	t.Helper()
-	merged, err := Merge(f.parse(t), f.file, f.a)
+	merged, _, err := Merge(f.parse(t), f.file, f.a)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -206,6 +206,7 @@ type training struct {
 	g     *tensor.Graph
 	kv    *tensor.KV
 	total float32 // labels of all micro-batches; 0: of each
+	token uint32  // that the micro-batch begins with
 }
 
 // sequence is a text with its labels: for each position the id that stands
@@ -287,7 +288,7 @@ func (r *training) forward(sequences []sequence) *tensor.Tensor {
 	b, labels, release := r.batch(sequences)
 	defer release()
 	r.g.Reset()
-	r.g.Randomize(1, 2, 3) // the same dropout in every pass
+	r.g.Randomize(1, 2, 3+r.token) // the same dropout in every pass
 	logits := r.m.Logits(r.g, r.m.Forward(r.g, b))
 	return r.g.CrossEntropy(logits, labels, tensor.CrossEntropy{Total: r.total})
 }

@@ -63,6 +63,7 @@ func convertCommand() *cobra.Command {
 	opt := wenmo.ConvertOptions{DType: "auto"}
 	cmd := describe(&cobra.Command{Use: "convert SRC DST", Args: arguments(0, "SRC", "DST")}, "convert")
 	addChoice(cmd, "model", choice{&opt.DType, []string{"auto", "f32", "f16", "bf16", "q8_0", "q4_0", "q4_k_m"}}, "dtype", say("flag.convert_dtype"))
+	addFlag(cmd, "model", func(f *pflag.FlagSet) { f.StringVar(&opt.Adapter, "adapter", "", say("flag.merge")) })
 	addFlag(cmd, "model", func(f *pflag.FlagSet) { f.BoolVar(&opt.Packed, "packed", false, say("flag.packed")) })
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		return written(cmd, "convert", "convert.done", args[1], func(ctx context.Context, progress func(done, total int64)) error {

@@ -24,6 +24,7 @@ func (m *modelFlags) register(cmd *cobra.Command, dtype string) {
 	addModelFlag(cmd, &m.name)
 	addChoice(cmd, "model", choice{&m.options.DType, []string{"auto", "f32", "bf16", "q8_0", "q4_0"}}, "dtype", say("flag.dtype"))
 	addChoice(cmd, "model", choice{&m.options.KV, []string{"f32", "bf16"}}, "kv", say("flag.kv"))
+	addFlag(cmd, "model", func(f *pflag.FlagSet) { f.StringVar(&m.options.Adapter, "adapter", "", say("flag.adapter")) })
 	addThreads(cmd, &m.options.Threads)
 	addFlag(cmd, "model", func(f *pflag.FlagSet) {
 		f.Var(count{&m.options.PrefillChunk, 1}, "prefill-chunk", say("flag.prefill_chunk"))

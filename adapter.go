@@ -1,0 +1,117 @@
+package wenmo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"wenmo/internal/readfile"
+	"wenmo/model"
+)
+
+// openNamed opens what name says, with the adapter that opt names. The name of
+// an adapter is that of its base with it.
+func openNamed(ctx context.Context, name string, opt Options) (*source, error) {
+	path, err := locate(ctx, name, opt)
+	if err != nil {
+		return nil, err
+	}
+	adapter := opt.Adapter
+	if isAdapter(path) {
+		if adapter != "" {
+			return nil, fmt.Errorf("%s is an adapter, to which %s cannot be added", path, adapter)
+		}
+		adapter = path
+		if path, err = baseOf(ctx, path, opt); err != nil {
+			return nil, err
+		}
+	}
+	s, err := openSource(path)
+	if err != nil {
+		return nil, err
+	}
+	return s.withAdapter(adapter)
+}
+
+// isAdapter says whether a directory holds an adapter and no model.
+func isAdapter(path string) bool {
+	_, err := os.Stat(filepath.Join(path, "adapter_config.json"))
+	_, model := os.Stat(filepath.Join(path, "model.safetensors"))
+	return err == nil && model != nil
+}
+
+// baseOf returns the path of the model that an adapter names as its base: seen
+// from the adapter's directory, or from here.
+func baseOf(ctx context.Context, dir string, opt Options) (string, error) {
+	name := filepath.Join(dir, "adapter_config.json")
+	data, err := readfile.Regular(name)
+	if err != nil {
+		return "", err
+	}
+	c, err := model.ParseAdapterConfig(data, name)
+	if err != nil {
+		return "", err
+	}
+	if c.Base == "" {
+		return "", fmt.Errorf("%s: base_model_name_or_path is missing; give the base as the model and %s as its adapter", name, dir)
+	}
+	if beside := filepath.Join(dir, filepath.FromSlash(c.Base)); !filepath.IsAbs(c.Base) && exists(beside) {
+		return beside, nil
+	}
+	path, err := locate(ctx, c.Base, opt)
+	if err != nil {
+		err = fmt.Errorf("the base of the adapter %s: %w", dir, err)
+	}
+	return path, err
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+// withAdapter adds an adapter to a source, which it closes where that fails. A
+// config.json beside the adapter, such as that of a model whose head was trained
+// with it, stands for the base's.
+func (s *source) withAdapter(dir string) (*source, error) {
+	if dir == "" {
+		return s, nil
+	}
+	var err error
+	if s.adapter, err = model.OpenAdapter(dir); err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	name := filepath.Join(dir, "config.json")
+	if data, e := readfile.Regular(name); e == nil {
+		s.config, err = model.ParseConfig(data, name)
+	} else if !errors.Is(e, os.ErrNotExist) {
+		err = e
+	}
+	if err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	return s, nil
+}
+
+// merge makes the adapter part of the weights.
+func (s *source) merge() error {
+	if s.adapter == nil {
+		return nil
+	}
+	file, config, err := model.Merge(s.config, s.file, s.adapter)
+	if err != nil {
+		return err
+	}
+	s.file, s.config, s.merged = file, config, true
+	return nil
+}
+
+func (s *source) close() error {
+	var err error
+	if s.adapter != nil {
+		err = s.adapter.Close()
+	}
+	return errors.Join(err, s.file.Close())
+}
