@@ -79,6 +79,19 @@ const (
 	IPO                         // (d − 1/(2β))² (Azar et al. 2023, equation 17)
 )
 
+// ParsePreference reads the name that trl has for a loss (loss_type).
+func ParsePreference(name string) (PreferenceKind, error) {
+	switch name {
+	case "sigmoid":
+		return DPO, nil
+	case "hinge":
+		return Hinge, nil
+	case "ipo":
+		return IPO, nil
+	}
+	return 0, fmt.Errorf("loss %q is not one of sigmoid, hinge, ipo", name)
+}
+
 // Preference says how log-probabilities of answers are compared.
 type Preference struct {
 	Kind      PreferenceKind

@@ -76,10 +76,9 @@ func readPreferences(t *testing.T, path string) []preferenceCase {
 
 func (c *preferenceCase) preference(t *testing.T) tensor.Preference {
 	t.Helper()
-	kinds := map[string]tensor.PreferenceKind{"sigmoid": tensor.DPO, "hinge": tensor.Hinge, "ipo": tensor.IPO}
-	kind, ok := kinds[c.Params.LossType]
-	if !ok {
-		t.Fatalf("no loss %q", c.Params.LossType)
+	kind, err := tensor.ParsePreference(c.Params.LossType)
+	if err != nil {
+		t.Fatal(err)
 	}
 	return tensor.Preference{Kind: kind, Beta: c.Params.Beta, Smoothing: c.Params.Smoothing}
 }
