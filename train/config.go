@@ -370,6 +370,9 @@ func (c *Config) check() error {
 		within("schedule.floor", c.Schedule.Floor, 0, 1),
 		within("checkpoint.keep", float64(c.Save.Keep), 1, 1e6),
 	}
+	if c.DPO != nil {
+		errs = append(errs, oneOf("dpo.loss", c.DPO.Loss, "sigmoid", "ipo", "hinge"), within("dpo.beta", c.DPO.Beta, 0, 100), within("dpo.smoothing", c.DPO.Smoothing, 0, 0.5))
+	}
 	if c.Out == "" {
 		errs = append(errs, errors.New("out: want the folder for the model"))
 	}

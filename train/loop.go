@@ -155,6 +155,7 @@ func (l *Loop) step(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	l.Pass.Step = uint32(s.Step)
 	loss, err := l.Pass.Gradients(ctx, l.Objective, batch)
 	if err != nil {
 		return err

@@ -20,6 +20,9 @@ type Pass struct {
 	Model *model.Model
 	Graph *tensor.Graph
 
+	Seed uint64 // of dropout
+	Step uint32 // what dropout draws in gradients depends on, too
+
 	kv      *tensor.KV
 	pages   []int32
 	batch   nn.Batch
@@ -81,11 +84,16 @@ func (p *Pass) run(ctx context.Context, o Objective, batches [][]dataset.Sequenc
 	for _, b := range batches {
 		total += o.Weight(p, b)
 	}
+	tokens := uint32(0)
 	for _, b := range batches {
 		if err := ctx.Err(); err != nil {
 			return 0, err
 		}
 		p.Graph.Reset()
+		p.Graph.Randomize(p.Seed, p.Step, tokens)
+		for i := range b {
+			tokens += uint32(len(b[i].IDs))
+		}
 		t := o.Loss(p, b, total)
 		if err := p.Graph.Err(); err != nil {
 			return 0, err

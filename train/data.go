@@ -1,0 +1,400 @@
+package train
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"os"
+	"slices"
+
+	"wenmo/chat"
+	"wenmo/dataset"
+	"wenmo/internal/philox"
+	"wenmo/model"
+	"wenmo/tokenizer"
+)
+
+// Mixed is the data of a language model: packed documents of a mixture, masked
+// where Masker is set.
+type Mixed struct {
+	Mixture     *dataset.Mixture
+	Masker      *dataset.Masker
+	MicroTokens int
+}
+
+// Batch implements Data.
+func (d *Mixed) Batch(step int, state json.RawMessage) ([][]dataset.Sequence, json.RawMessage, error) {
+	s := d.Mixture.Start()
+	if state != nil {
+		s = dataset.State{}
+		if err := json.Unmarshal(state, &s); err != nil {
+			return nil, nil, fmt.Errorf("state of the data: %w", err)
+		}
+		if err := d.Mixture.Check(s); err != nil {
+			return nil, nil, err
+		}
+	}
+	rows, next, err := d.Mixture.Sample(s)
+	if err != nil {
+		return nil, nil, err
+	}
+	for i, row := range rows {
+		for j := range row {
+			if d.Masker != nil {
+				row[j] = d.Masker.Mask(row[j], dataset.MaskPlace{Epoch: uint32(step), Document: uint64(i)<<32 | uint64(j)})
+			}
+		}
+	}
+	after, err := json.Marshal(next)
+	return micro(rows, d.MicroTokens), after, err
+}
+
+// micro joins rows into micro-batches of at most so many tokens, or a row.
+func micro(rows [][]dataset.Sequence, most int) [][]dataset.Sequence {
+	var out [][]dataset.Sequence
+	tokens := most
+	for _, row := range rows {
+		n := 0
+		for i := range row {
+			n += len(row[i].IDs)
+		}
+		if tokens+n > most {
+			out, tokens = append(out, nil), 0
+		}
+		out[len(out)-1] = append(out[len(out)-1], row...)
+		tokens += n
+	}
+	return out
+}
+
+// Listed is data that is in memory: groups of sequences, one after the other in
+// an order of its own each time through.
+type Listed struct {
+	Groups      [][]dataset.Sequence // of one sequence, or of a pair
+	PerStep     int                  // groups
+	Seed        uint64
+	MicroTokens int
+
+	epoch int
+	order []int32
+}
+
+// Batch implements Data: it is a function of the step alone.
+func (d *Listed) Batch(step int, _ json.RawMessage) ([][]dataset.Sequence, json.RawMessage, error) {
+	perEpoch := (len(d.Groups) + d.PerStep - 1) / d.PerStep
+	epoch, at := step/perEpoch, step%perEpoch*d.PerStep
+	if d.order == nil || epoch != d.epoch {
+		d.order, d.epoch = shuffled(len(d.Groups), d.Seed, uint32(epoch)), epoch
+	}
+	var rows [][]dataset.Sequence
+	for _, i := range d.order[at:min(at+d.PerStep, len(d.order))] {
+		rows = append(rows, d.Groups[i])
+	}
+	return micro(rows, d.MicroTokens), nil, nil
+}
+
+// shuffled returns the numbers below n in an order that depends on seed and
+// epoch (Fisher and Yates).
+func shuffled(n int, seed uint64, epoch uint32) []int32 {
+	order := make([]int32, n)
+	for i := range order {
+		order[i] = int32(i)
+	}
+	for i := n - 1; i > 0; i-- {
+		w := philox.Words([2]uint32{uint32(seed), uint32(seed >> 32)}, [4]uint32{uint32(i), 0, epoch, 0x6c697374})
+		j := int(uint64(w[0]) * uint64(i+1) >> 32)
+		order[i], order[j] = order[j], order[i]
+	}
+	return order
+}
+
+// material is what a run trains and validates on.
+type material struct {
+	tok    *tokenizer.Tokenizer
+	tokens tokenizer.Config
+	cfg    *Config
+
+	corpus *dataset.Corpus // of language models
+	masker *dataset.Masker
+
+	train, held [][]dataset.Sequence // of the other tasks: groups
+	questions   []dataset.QAExample  // held
+	labels      *dataset.Labels
+	weights     []float32
+	cut         dataset.Cut
+	log         func(string)
+}
+
+// endOfText are names that an end-of-text token may have where the files beside
+// the vocabulary name none.
+var endOfText = []string{"<|endoftext|>", "<eos>", "</s>", "<|end_of_text|>", "<|im_end|>"}
+
+// token returns the id of a special token; nil: there is none.
+func (m *material) token(names ...string) *int32 {
+	for _, name := range names {
+		if name == "" {
+			continue
+		}
+		if id, ok := m.tok.ID(name); ok {
+			return &id
+		}
+	}
+	return nil
+}
+
+func (m *material) eos() *int32 { return m.token(m.tokens.EOS) }
+
+// encoder returns what makes sequences of a source's documents.
+func (m *material) encoder(s *SourceConfig) (dataset.Encoder, error) {
+	switch {
+	case m.cfg.Task == TaskChat || s.Chat:
+		return dataset.NewChatEncoder(m.tok, m.tokens, m.chatOptions())
+	case m.cfg.Task == TaskMaskedLM:
+		return dataset.NewTextEncoder(m.tok, dataset.TextOptions{BOS: m.token(m.tokens.CLS, "[CLS]", "<s>"), EOS: m.token(m.tokens.SEP, "[SEP]", "</s>")})
+	}
+	return dataset.NewTextEncoder(m.tok, dataset.TextOptions{EOS: m.eos()})
+}
+
+func (m *material) chatOptions() dataset.ChatOptions {
+	return dataset.ChatOptions{MaxLength: m.cfg.Model.Context, Overlong: dataset.Truncate, SplitTurns: m.cfg.Dataset.SplitTurns}
+}
+
+func (s *SourceConfig) read(log func(string)) dataset.ReadOptions {
+	return dataset.ReadOptions{Format: s.Format, Separator: s.Separator, TextField: s.Text, Log: log}
+}
+
+// prepare makes the shards of a language model's data.
+func (m *material) prepare(ctx context.Context, cache string, progress func(dataset.PrepareProgress)) error {
+	c := m.cfg
+	var sources []dataset.Source
+	for i := range c.Data {
+		s := &c.Data[i]
+		e, err := m.encoder(s)
+		if err != nil {
+			return err
+		}
+		sources = append(sources, dataset.Source{
+			Name: s.Name, Path: s.Path, Weight: s.Weight, Passes: s.Passes, Licence: s.Licence, Origin: s.Origin,
+			Read: s.read(m.log), Encoder: e,
+		})
+	}
+	corpus, err := dataset.Prepare(ctx, sources, dataset.PrepareOptions{
+		Dir: cache, Threads: c.Threads, HeldOut: c.Dataset.HeldOut, KeepDuplicates: c.Dataset.KeepDuplicates,
+		Evaluation: slices.Concat(c.Dataset.Evaluation, c.Dataset.Validation), Log: m.log, Progress: progress,
+	})
+	if err != nil {
+		return err
+	}
+	m.corpus = corpus
+	if c.Task != TaskMaskedLM {
+		return nil
+	}
+	opt := dataset.MaskOptions{Seed: c.Seed, Probability: c.Dataset.Mask, WholeWord: c.Dataset.WholeWord}
+	if c.Dataset.Words != "" {
+		f, err := os.Open(c.Dataset.Words)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		if opt.Words, err = dataset.ReadWords(f, c.Dataset.Words); err != nil {
+			return err
+		}
+	}
+	m.masker, err = dataset.NewMasker(m.tok, m.tokens, opt)
+	return err
+}
+
+// documents calls f for the documents of paths.
+func (m *material) documents(ctx context.Context, sources []SourceConfig, f func(d *dataset.Document) error) error {
+	for i := range sources {
+		for d, err := range dataset.Read(ctx, sources[i].Path, sources[i].read(m.log)) {
+			if err == nil {
+				err = f(&d)
+			}
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// validationSources are the files that are validated on, in the form of the
+// first source.
+func (m *material) validationSources() []SourceConfig {
+	var out []SourceConfig
+	for _, path := range m.cfg.Dataset.Validation {
+		s := m.cfg.Data[0]
+		s.Path = path
+		out = append(out, s)
+	}
+	return out
+}
+
+// findLabels finds the labels of a classifier's data, where the config does not
+// list them, and counts them.
+func (m *material) findLabels(ctx context.Context, given []string) error {
+	field := m.cfg.Dataset.Label
+	if m.cfg.Task == TaskTokens {
+		set(&field, "ner_tags")
+	} else {
+		set(&field, "label")
+	}
+	var counts dataset.LabelCounts
+	err := m.documents(ctx, m.cfg.Data, func(d *dataset.Document) error { return counts.Add(d, field) })
+	if err != nil {
+		return err
+	}
+	if len(given) > 0 {
+		m.labels, err = dataset.NewLabels(given)
+	} else {
+		m.labels, err = counts.Labels()
+	}
+	if err != nil || m.cfg.Train.ClassWeights != "balanced" {
+		return err
+	}
+	n, err := counts.Of(m.labels)
+	m.weights = dataset.ClassWeights(n)
+	return err
+}
+
+// list reads the data of the tasks that keep it in memory, and parts it.
+func (m *material) list(ctx context.Context) error {
+	groups, err := m.grouper()
+	if err != nil {
+		return err
+	}
+	add := func(to *[][]dataset.Sequence, hold bool) func(d *dataset.Document) error {
+		return func(d *dataset.Document) error {
+			all, err := groups(d)
+			if err != nil {
+				return err
+			}
+			for _, g := range all {
+				place := to
+				if hold && heldOut(g, m.cfg.Dataset.HeldOut) {
+					place = &m.held
+				}
+				*place = append(*place, g)
+			}
+			return nil
+		}
+	}
+	separate := len(m.cfg.Dataset.Validation) > 0
+	if err := m.documents(ctx, m.cfg.Data, add(&m.train, !separate)); err != nil {
+		return err
+	}
+	if err := m.documents(ctx, m.validationSources(), add(&m.held, false)); err != nil {
+		return err
+	}
+	if n := m.cfg.Dataset.Limit; n > 0 && n < len(m.train) {
+		all := m.train
+		m.train = nil
+		for _, i := range shuffled(len(all), m.cfg.Seed, ^uint32(0))[:n] {
+			m.train = append(m.train, all[i])
+		}
+	}
+	if len(m.train) == 0 {
+		return errors.New("no record of the data can be trained on")
+	}
+	if n := m.cut; n.Truncated+n.Dropped > 0 {
+		m.log(fmt.Sprintf("%d records are longer than %d tokens and were cut, %d were left out", n.Truncated, m.cfg.Model.Context, n.Dropped))
+	}
+	return nil
+}
+
+// heldOut says whether a group is kept for validation, by what it holds.
+func heldOut(g []dataset.Sequence, share float64) bool {
+	h := fnv.New64a()
+	var b [4]byte
+	for _, id := range g[0].IDs {
+		binary.LittleEndian.PutUint32(b[:], uint32(id))
+		h.Write(b[:])
+	}
+	sum := h.Sum64()
+	sum ^= sum >> 33 // fnv's high bits move little
+	sum *= 0xff51afd7ed558ccd
+	return float64(sum>>11)/(1<<53) < share
+}
+
+// grouper returns what makes groups of a document.
+func (m *material) grouper() (func(d *dataset.Document) ([][]dataset.Sequence, error), error) {
+	c := m.cfg
+	one := func(f func(d *dataset.Document) ([]dataset.Sequence, dataset.Cut, error)) func(d *dataset.Document) ([][]dataset.Sequence, error) {
+		return func(d *dataset.Document) ([][]dataset.Sequence, error) {
+			all, cut, err := f(d)
+			m.cut.Add(cut)
+			var out [][]dataset.Sequence
+			for _, s := range all {
+				out = append(out, []dataset.Sequence{s})
+			}
+			return out, err
+		}
+	}
+	switch c.Task {
+	case TaskClassify:
+		kinds := map[model.Problem]dataset.ClassifyKind{"": dataset.SingleLabel, model.SingleLabel: dataset.SingleLabel, model.MultiLabel: dataset.MultiLabel, model.Regression: dataset.Regression}
+		kind, ok := kinds[model.Problem(c.Model.Problem)]
+		if !ok {
+			return nil, fmt.Errorf("model.problem: %q is not one of %s, %s, %s", c.Model.Problem, model.SingleLabel, model.MultiLabel, model.Regression)
+		}
+		f, err := dataset.NewClassifier(m.tok, dataset.ClassifyOptions{
+			Kind: kind, Text: c.Dataset.Text, Pair: c.Dataset.Pair, Label: c.Dataset.Label, Labels: m.labels, MaxLength: c.Model.Context,
+		})
+		if err != nil {
+			return nil, err
+		}
+		return one(f.Sequences), nil
+	case TaskTokens:
+		f, err := dataset.NewTagger(m.tok, dataset.TagOptions{Words: c.Dataset.Text, Tags: c.Dataset.Label, Labels: m.labels, MaxLength: c.Model.Context})
+		if err != nil {
+			return nil, err
+		}
+		return one(f.Sequences), nil
+	case TaskAnswer:
+		f, err := dataset.NewQA(m.tok, m.tokens, m.qaOptions())
+		if err != nil {
+			return nil, err
+		}
+		return one(f.Sequences), nil
+	}
+	f, err := dataset.NewChat(m.tok, m.tokens, m.chatOptions())
+	if err != nil {
+		return nil, err
+	}
+	return func(d *dataset.Document) ([][]dataset.Sequence, error) {
+		pair, cut, err := f.Pair(d)
+		m.cut.Add(cut)
+		if err != nil || pair == nil {
+			return nil, err
+		}
+		return [][]dataset.Sequence{{pair.Chosen, pair.Rejected}}, nil
+	}, nil
+}
+
+func (m *material) qaOptions() dataset.QAOptions {
+	length := min(m.cfg.Model.Context, dataset.DefaultQALength)
+	stride := m.cfg.Dataset.Stride
+	if stride == 0 {
+		stride = min(dataset.DefaultQAStride, length/3)
+	}
+	return dataset.QAOptions{MaxLength: length, Stride: stride}
+}
+
+// chatTemplate returns the chat template that a model's answers are trained
+// in; "" where the task has none.
+func (m *material) chatTemplate() (string, error) {
+	uses := m.cfg.Task == TaskChat || m.cfg.Task == TaskDPO || slices.ContainsFunc(m.cfg.Data, func(s SourceConfig) bool { return s.Chat })
+	if !uses || m.tokens.ChatTemplate != "" {
+		return m.tokens.ChatTemplate, nil
+	}
+	text, err := dataset.DefaultTemplate(m.tok, m.tokens)
+	if err != nil {
+		return "", err
+	}
+	_, err = chat.Parse(text, "chat template")
+	return text, err
+}

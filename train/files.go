@@ -1,0 +1,129 @@
+package train
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"wenmo/dataset"
+	"wenmo/model"
+)
+
+// companions are the files that a model's tokenizer may consist of.
+var companions = []string{
+	"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt",
+	"vocab.txt", "tokenizer.model", "spiece.model", "sentencepiece.bpe.model", "chat_template.jinja",
+}
+
+// tokenizerFiles reads the files of the tokenizer in dir.
+func tokenizerFiles(dir string) (map[string][]byte, error) {
+	files := map[string][]byte{}
+	for _, name := range companions {
+		data, err := os.ReadFile(filepath.Join(dir, name))
+		if errors.Is(err, os.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		files[name] = data
+	}
+	return files, nil
+}
+
+// tokenizerConfig is tokenizer_config.json with the end-of-text token and the
+// template that the model is trained with.
+func (m *material) tokenizerConfig(stored []byte, template string) map[string]any {
+	values := map[string]any{}
+	_ = json.Unmarshal(stored, &values) // it was read before
+	if values["tokenizer_class"] == nil {
+		values["tokenizer_class"] = "PreTrainedTokenizerFast"
+	}
+	for key, token := range map[string]string{"eos_token": m.tokens.EOS, "bos_token": m.tokens.BOS, "pad_token": m.tokens.PAD, "unk_token": m.tokens.UNK, "cls_token": m.tokens.CLS, "sep_token": m.tokens.SEP, "mask_token": m.tokens.MASK} {
+		if values[key] == nil && token != "" {
+			values[key] = token
+		}
+	}
+	if template != "" && values["chat_template"] == nil {
+		values["chat_template"] = template
+	}
+	return values
+}
+
+// ends are the tokens that generation ends at: of text, and of a turn.
+func (r *run) ends(template string) []int {
+	var ends []int
+	if id := r.mat.eos(); id != nil {
+		ends = append(ends, int(*id))
+	}
+	for _, name := range []string{"<|im_end|>", "<|eot_id|>", "<end_of_turn>"} {
+		if id, ok := r.mat.tok.ID(name); ok && strings.Contains(template, name) && !slices.Contains(ends, int(id)) {
+			ends = append(ends, int(id))
+		}
+	}
+	return ends
+}
+
+// heldText returns what a language model is validated on, masked always alike.
+func (m *material) heldText(tokens int64) []dataset.Held {
+	held := slices.Collect(func(yield func(dataset.Held) bool) {
+		for h, err := range m.corpus.Validation(tokens, m.cfg.Model.Context) {
+			if err != nil || !yield(h) {
+				return
+			}
+		}
+	})
+	for i := range held {
+		if m.masker != nil {
+			held[i].Sequence = m.masker.Mask(held[i].Sequence, dataset.MaskPlace{Document: uint64(i), Epoch: ^uint32(0)})
+		}
+	}
+	return held
+}
+
+// samples chooses what the model is let write meanwhile.
+func (r *run) samples() {
+	c, l := r.cfg, r.loop
+	if r.opt.Sample == nil || c.Watch.SampleEvery < 0 || r.pass.Model.Head != model.CausalHead {
+		return
+	}
+	template, _ := r.mat.chatTemplate()
+	s := Sampler{Model: r.pass.Model, Pool: r.pool, Tokenizer: r.mat.tok, Tokens: c.Watch.SampleTokens}
+	prompts := c.Watch.Prompts
+	if len(prompts) == 0 {
+		prompts = []string{""}
+	}
+	for _, p := range prompts {
+		ids := r.mat.tok.EncodeOrdinary(p)
+		if len(ids) == 0 {
+			if eos := r.mat.eos(); eos != nil {
+				ids = []int32{*eos}
+			} else {
+				ids = []int32{0}
+			}
+		}
+		s.Prompts = append(s.Prompts, ids)
+	}
+	for _, id := range r.ends(template) {
+		s.EOS = append(s.EOS, int32(id))
+	}
+	l.Sample = func(ctx context.Context, step int) error {
+		texts, err := r.opt.Sample(ctx, s)
+		if err != nil {
+			return err
+		}
+		for i, text := range texts {
+			if r.opt.Sampled != nil {
+				r.opt.Sampled(step, prompts[i], text)
+			}
+			if err := r.diary.sample(step, prompts[i], text); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}

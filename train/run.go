@@ -1,0 +1,535 @@
+package train
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"wenmo/checkpoint"
+	"wenmo/dataset"
+	"wenmo/kernel"
+	"wenmo/model"
+	"wenmo/tensor"
+	"wenmo/tokenizer"
+)
+
+// RunOptions are what a run needs besides its config.
+type RunOptions struct {
+	Resume bool // go on from the newest checkpoint
+
+	// Find returns the folder of a model that the config names.
+	Find func(ctx context.Context, name string) (string, error)
+	// Sample lets the model of a run continue texts; nil: there are no samples.
+	Sample func(ctx context.Context, s Sampler) ([]string, error)
+	// FLOPS is what the machine's product reaches a second; 0: it is not known.
+	FLOPS float64
+	// Memory is how much there is, in bytes; 0: it is not known.
+	Memory int64
+
+	Prepared func(dataset.PrepareProgress)
+	Planned  func(c *Config, p *Plan)
+	Told     func(Event)
+	Sampled  func(step int, prompt, text string)
+	Log      func(string)
+	Lang     string // of report and card: en or zh
+}
+
+// Sampler is what is needed to generate with the model that is trained.
+type Sampler struct {
+	Model     *model.Model
+	Pool      *kernel.Pool
+	Tokenizer *tokenizer.Tokenizer
+	Prompts   [][]int32
+	Tokens    int // of each text
+	EOS       []int32
+}
+
+// run is a run under way.
+type run struct {
+	cfg  *Config
+	opt  RunOptions
+	plan *Plan
+	mat  *material
+	base string // folder
+	file *checkpoint.File
+
+	pool  *kernel.Pool
+	pass  *Pass
+	loop  *Loop
+	prefs *Preferences
+	files map[string][]byte // that stand beside the weights
+	diary *diary
+	done  []func() error
+}
+
+// checkpointsDir is the folder of the checkpoints in that of the model.
+const checkpointsDir = "checkpoints"
+
+// Run trains a model as a config says, from preparing the data to the finished
+// model in c.Out. When ctx is done it saves where it is and returns the error of
+// ctx; with Resume it goes on from there, as if it had not been broken off.
+func Run(ctx context.Context, c *Config, opt RunOptions) (err error) {
+	if err := c.Complete(); err != nil {
+		return err
+	}
+	r := &run{cfg: c, opt: opt}
+	defer func() {
+		for i := len(r.done) - 1; i >= 0; i-- {
+			err = errors.Join(err, r.done[i]())
+		}
+	}()
+	for _, part := range []func(context.Context) error{r.place, r.open, r.data, r.scale, r.model, r.objective, r.train, r.finish} {
+		if err := part(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// place makes the folder of the run, and refuses one that holds another.
+func (r *run) place(context.Context) error {
+	out := r.cfg.Out
+	if err := os.MkdirAll(out, 0o777); err != nil {
+		return err
+	}
+	c := &Checkpoints{Dir: filepath.Join(out, checkpointsDir)}
+	steps, err := c.Steps()
+	if err != nil || r.opt.Resume {
+		return err
+	}
+	if len(steps) > 0 {
+		return fmt.Errorf("%s holds a run after %d steps: go on with it by --resume, or give another out", out, steps[len(steps)-1])
+	}
+	if _, err := os.Stat(filepath.Join(out, weightsFile)); err == nil {
+		return fmt.Errorf("%s holds a model already: give another out", out)
+	}
+	return nil
+}
+
+// open reads the tokenizer, and finds the base.
+func (r *run) open(ctx context.Context) (err error) {
+	c := r.cfg
+	if c.Model.Base != "" {
+		if r.base, err = r.opt.Find(ctx, c.Model.Base); err != nil {
+			return err
+		}
+		if info, err := os.Stat(r.base); err == nil && !info.IsDir() {
+			return fmt.Errorf("%s: want a folder with config.json and model.safetensors to train (wenmo convert makes one)", r.base)
+		}
+	}
+	dir := r.base
+	if c.Model.Tokenizer != "" {
+		dir = c.Model.Tokenizer
+		if info, err := os.Stat(dir); err == nil && !info.IsDir() {
+			dir = filepath.Dir(dir)
+		}
+	}
+	m := &material{cfg: c, log: r.opt.Log}
+	if m.tok, err = tokenizer.LoadDir(dir); err != nil {
+		return err
+	}
+	if m.tokens, err = tokenizer.LoadConfig(dir); err != nil {
+		return err
+	}
+	r.mat = m
+	if m.tokens.EOS == "" {
+		for _, name := range endOfText {
+			if _, ok := m.tok.ID(name); ok {
+				m.tokens.EOS = name
+				break
+			}
+		}
+	}
+	r.files, err = tokenizerFiles(dir)
+	return err
+}
+
+// data reads and prepares the data.
+func (r *run) data(ctx context.Context) error {
+	c, m := r.cfg, r.mat
+	if c.Model.Context == 0 && r.base != "" {
+		raw, err := r.baseConfig()
+		if err != nil {
+			return err
+		}
+		for _, key := range []string{"max_position_embeddings", "n_positions"} {
+			if n, ok := raw.Raw()[key].(float64); ok {
+				c.Model.Context = min(int(n), 512)
+			}
+		}
+	}
+	if c.Model.Context == 0 {
+		c.Model.Context = 256
+	}
+	if c.IsLanguageModel() {
+		cache := c.Dataset.Cache
+		if cache == "" {
+			cache = filepath.Join(c.Out, "data")
+		}
+		if err := m.prepare(ctx, cache, r.opt.Prepared); err != nil {
+			return err
+		}
+		r.done = append(r.done, m.corpus.Close)
+		return m.corpus.Manifest.Save(filepath.Join(c.Out, "manifest.json"))
+	}
+	if c.Task == TaskClassify && c.Model.Problem != string(model.Regression) || c.Task == TaskTokens {
+		if err := m.findLabels(ctx, c.Model.Labels); err != nil {
+			return err
+		}
+		c.Model.Labels = m.labels.Names()
+	}
+	return m.list(ctx)
+}
+
+func (r *run) baseConfig() (*model.Config, error) {
+	name := filepath.Join(r.base, "config.json")
+	data, err := os.ReadFile(name)
+	if err != nil {
+		return nil, err
+	}
+	return model.ParseConfig(data, name)
+}
+
+// scale chooses what the config leaves open. Of a base the sizes are those of
+// its config.
+func (r *run) scale(context.Context) error {
+	c, m := r.cfg, r.mat
+	s := Supply{Vocab: m.tok.VocabSize(), FLOPS: r.opt.FLOPS, Machine: r.opt.Memory, Examples: len(m.train)}
+	if m.corpus != nil {
+		s.Tokens = m.corpus.PassTokens()
+	}
+	for _, g := range m.train {
+		for i := range g {
+			s.Tokens += int64(len(g[i].IDs))
+		}
+	}
+	if r.base != "" {
+		if err := r.load(); err != nil {
+			return err
+		}
+		s.Base = SizesOf(r.pass.Model)
+	}
+	plan, err := c.Scale(s)
+	if err != nil {
+		return err
+	}
+	r.plan = plan
+	if r.opt.Planned != nil {
+		r.opt.Planned(c, plan)
+	}
+	return os.WriteFile(filepath.Join(c.Out, "run.toml"), []byte(c.Text()), 0o666)
+}
+
+// load loads the base, with the head that the task wants.
+func (r *run) load() error {
+	c := r.cfg
+	cfg, err := r.baseConfig()
+	if err != nil {
+		return err
+	}
+	if r.file, err = checkpoint.Open(r.base); err != nil {
+		return err
+	}
+	r.done = append(r.done, r.file.Close)
+	heads := map[string]model.Head{TaskMaskedLM: model.MaskedHead, TaskClassify: model.SequenceHead, TaskTokens: model.TokenHead, TaskAnswer: model.SpanHead}
+	if head, ok := heads[c.Task]; ok {
+		labels := c.Model.Labels
+		problem := model.Problem("")
+		if head == model.SequenceHead {
+			problem = model.Problem(c.Model.Problem)
+			if problem == "" {
+				problem = model.SingleLabel
+			}
+			if problem == model.Regression && len(labels) == 0 {
+				labels = []string{"LABEL_0"}
+			}
+		}
+		if head == model.SpanHead || head == model.MaskedHead {
+			labels = nil
+		}
+		if cfg, err = cfg.WithHead(head, labels, problem); err != nil {
+			return err
+		}
+	}
+	r.openPool()
+	dtype := model.DType(c.DType)
+	var m *model.Model
+	if c.LoRA != nil {
+		m, err = r.loadAdapter(cfg)
+	} else {
+		m, err = model.LoadNewHead(cfg, r.file, dtype, r.pool, c.Seed)
+	}
+	if err != nil {
+		return err
+	}
+	return r.started(m)
+}
+
+func (r *run) loadAdapter(cfg *model.Config) (*model.Model, error) {
+	c := r.cfg
+	a := model.DefaultAdapter()
+	a.Base, a.Rank, a.Alpha, a.Dropout, a.RSLoRA, a.DoRA = c.Model.Base, c.LoRA.Rank, c.LoRA.Alpha, c.LoRA.Dropout, c.LoRA.RSLoRA, c.LoRA.DoRA
+	a.Targets, a.ModulesToSave = c.LoRA.Targets, c.LoRA.Save
+	adapter, err := model.NewAdapter(a, c.Seed)
+	if err != nil {
+		return nil, err
+	}
+	return model.LoadTrainableAdapter(cfg, r.file, adapter, model.DType(c.LoRA.Base), r.pool, c.Seed)
+}
+
+func (r *run) openPool() {
+	r.pool = kernel.NewPool(r.cfg.Threads)
+	r.done = append(r.done, func() error {
+		r.pool.Close()
+		return nil
+	})
+}
+
+// started notes the model of the run.
+func (r *run) started(m *model.Model) error {
+	r.pass = NewPass(m, r.pool)
+	r.pass.Seed = r.cfg.Seed
+	r.done = append(r.done, m.Close, r.pass.Close)
+	if m.Vocab < r.mat.tok.VocabSize() {
+		return fmt.Errorf("the tokenizer has %d tokens, the model %d: they do not belong together", r.mat.tok.VocabSize(), m.Vocab)
+	}
+	if m.MaxLength < r.cfg.Model.Context {
+		return fmt.Errorf("model.context: %d is more than the %d tokens that the model computes", r.cfg.Model.Context, m.MaxLength)
+	}
+	return nil
+}
+
+// model makes a new model, and the files beside its weights.
+func (r *run) model(context.Context) error {
+	c, t := r.cfg, r.mat
+	if r.pass == nil {
+		id := func(p *int32) int32 {
+			if p == nil {
+				return -1
+			}
+			return *p
+		}
+		raw := c.NewModelConfig(t.tok.VocabSize(), id(t.token(t.tokens.BOS)), id(t.eos()), id(t.token(t.tokens.PAD, "[PAD]", "<pad>")))
+		r.openPool()
+		m, err := model.New(model.NewConfig(raw, "config.json"), model.DType(c.DType), r.pool, c.Seed)
+		if err != nil {
+			return err
+		}
+		if err := r.started(m); err != nil {
+			return err
+		}
+	}
+	return r.modelFiles()
+}
+
+// modelFiles makes config.json, generation_config.json and the tokenizer's
+// files of the model, and writes them to its folder.
+func (r *run) modelFiles() error {
+	raw := map[string]any{}
+	for k, v := range r.pass.Model.Config.Raw() {
+		raw[k] = v
+	}
+	raw["torch_dtype"] = map[string]string{"f32": "float32", "bf16": "bfloat16"}[r.cfg.SaveAs]
+	template, err := r.mat.chatTemplate()
+	if err != nil {
+		return err
+	}
+	values := map[string]map[string]any{"config.json": raw}
+	if r.pass.Model.Head == model.CausalHead {
+		generation := map[string]any{}
+		if eos := r.ends(template); len(eos) > 0 {
+			generation["eos_token_id"] = eos
+		}
+		values["generation_config.json"] = generation
+	}
+	values["tokenizer_config.json"] = r.mat.tokenizerConfig(r.files["tokenizer_config.json"], template)
+	for name, v := range values {
+		data, err := json.MarshalIndent(v, "", "  ")
+		if err != nil {
+			return err
+		}
+		r.files[name] = append(data, '\n')
+	}
+	if r.pass.Model.Adapter != nil {
+		delete(r.files, "config.json")
+		delete(r.files, "generation_config.json")
+	}
+	for name, data := range r.files {
+		if err := os.WriteFile(filepath.Join(r.cfg.Out, name), data, 0o666); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// objective chooses the loss, and prepares what it needs.
+func (r *run) objective(ctx context.Context) error {
+	c, m := r.cfg, r.pass.Model
+	r.loop = &Loop{Pass: r.pass, Pool: r.pool, Guard: &Guard{Limit: c.Train.SkipLimit}, Clip: c.Train.Clip, Patience: c.Train.Patience}
+	var err error
+	if c.Task == TaskDPO {
+		return r.preferences(ctx)
+	}
+	r.loop.Objective, err = HeadObjective(m, ObjectiveOptions{Smoothing: float32(c.Train.LabelSmoothing), ClassWeights: r.mat.weights})
+	return err
+}
+
+func (r *run) preferences(ctx context.Context) error {
+	c := r.cfg
+	kind := map[string]tensor.PreferenceKind{"sigmoid": tensor.DPO, "hinge": tensor.Hinge, "ipo": tensor.IPO}[c.DPO.Loss]
+	name := filepath.Join(c.Out, "reference.safetensors")
+	ref, err := LoadReference(name)
+	if err != nil {
+		return err
+	}
+	for _, b := range micro(append(r.mat.train[:len(r.mat.train):len(r.mat.train)], r.mat.held...), c.Train.MicroTokens) {
+		if err := ref.Add(ctx, r.pass, b); err != nil {
+			return err
+		}
+	}
+	r.prefs = &Preferences{Kind: kind, Beta: float32(c.DPO.Beta), Smoothing: float32(c.DPO.Smoothing), Reference: ref}
+	r.loop.Objective = r.prefs.Objective()
+	return ref.Save(name)
+}
+
+// train runs the loop.
+func (r *run) train(ctx context.Context) (err error) {
+	c, l := r.cfg, r.loop
+	if l.Optimizer, err = c.newOptimizer(r.pass.Model); err != nil {
+		return err
+	}
+	r.done = append(r.done, l.Optimizer.Close)
+	if c.Train.EMA > 0 {
+		if l.EMA, err = NewEMA(r.pass.Model.Params, c.Train.EMA); err != nil {
+			return err
+		}
+		r.done = append(r.done, l.EMA.Close)
+	}
+	l.Schedule = Schedule{Kind: c.Schedule.Kind, Rate: c.Optimizer.Rate, Warmup: r.plan.Warmup, Steps: r.plan.Steps, Decay: r.plan.Decay, Floor: c.Schedule.Floor}
+	if err := l.Schedule.Check(); err != nil {
+		return err
+	}
+	if err := r.batches(); err != nil {
+		return err
+	}
+	l.ValidateEvery, l.SampleEvery = c.Watch.ValidateEvery, c.Watch.SampleEvery
+	r.validation()
+	r.samples()
+	every, _ := parseDuration(c.Save.Every)
+	l.CheckpointEvery = every
+	l.Checkpoints = &Checkpoints{Dir: filepath.Join(c.Out, checkpointsDir), Keep: c.Save.Keep, Files: r.files}
+	l.State.Run = r.fingerprint()
+	if r.opt.Resume {
+		if _, err := l.Checkpoints.Restore(l, func(err error) { r.opt.Log(err.Error()) }); err != nil {
+			return err
+		}
+	}
+	if r.diary, err = openDiary(c.Out, l.State.Step, c.Watch.TensorBoard); err != nil {
+		return err
+	}
+	r.done = append(r.done, r.diary.close)
+	l.Told = func(e Event) error {
+		if r.opt.Told != nil {
+			r.opt.Told(e)
+		}
+		return r.diary.note(e)
+	}
+	return l.Run(ctx, r.plan.Steps)
+}
+
+// newOptimizer makes the optimizer of a run.
+func (c *Config) newOptimizer(m *model.Model) (Optimizer, error) {
+	o := c.Optimizer
+	adam := AdamWOptions{Beta1: o.Beta1, Beta2: o.Beta2, Eps: o.Eps, WeightDecay: o.WeightDecay}
+	switch o.Kind {
+	case "muon":
+		muon := DefaultMuon
+		muon.Momentum, muon.WeightDecay = o.Momentum, o.WeightDecay
+		adam.WeightDecay = 0
+		muon.Rest = adam
+		return NewMuon(m.Params, muon)
+	case "sgd":
+		return NewSGD(m.Params, SGDOptions{Momentum: o.Momentum, WeightDecay: o.WeightDecay})
+	case "adafactor":
+		return NewAdafactor(m.Params, DefaultAdafactor)
+	}
+	return NewAdamW(m.Params, adam)
+}
+
+// batches chooses where batches come from.
+func (r *run) batches() error {
+	c, m := r.cfg, r.mat
+	if m.corpus == nil {
+		r.loop.Data = &Listed{Groups: m.train, PerStep: c.Train.Batch, Seed: c.Seed, MicroTokens: c.Train.MicroTokens}
+		return nil
+	}
+	mix, err := dataset.NewMixture(m.corpus, dataset.MixtureOptions{
+		Seed: c.Seed, Rows: c.Train.BatchTokens / c.Model.Context, Context: c.Model.Context, Steps: r.plan.Steps,
+	})
+	if err != nil {
+		return err
+	}
+	r.loop.Data = &Mixed{Mixture: mix, Masker: m.masker, MicroTokens: c.Train.MicroTokens}
+	return nil
+}
+
+// validation chooses how the model is measured; not at all where nothing was
+// held out.
+func (r *run) validation() {
+	c, m, l := r.cfg, r.mat, r.loop
+	if m.corpus == nil {
+		if len(m.held) == 0 {
+			return
+		}
+		l.Validate = func(ctx context.Context) (Validation, error) {
+			if r.prefs != nil {
+				return r.pass.validatePairs(ctx, r.prefs, m.held, c.Train.MicroTokens)
+			}
+			return r.pass.validateGroups(ctx, l.Objective, m.held, c.Train.MicroTokens)
+		}
+		return
+	}
+	held := m.heldText(c.Watch.ValidationTokens)
+	if len(held) == 0 {
+		return
+	}
+	l.Validate = func(ctx context.Context) (Validation, error) {
+		return r.pass.validateText(ctx, l.Objective, held, c.Train.MicroTokens)
+	}
+}
+
+// fingerprint stands for all that decides what a run comes to.
+func (r *run) fingerprint() string {
+	c := *r.cfg
+	c.Out, c.Name, c.Threads, c.SaveAs, c.Dataset.Cache = "", "", 0, "", ""
+	c.Watch, c.Save = WatchConfig{}, CheckpointConfig{}
+	h := sha256.New()
+	fmt.Fprintln(h, c.Text())
+	if r.mat.corpus != nil {
+		fmt.Fprintln(h, r.mat.corpus.Fingerprint)
+	}
+	for _, g := range r.mat.train {
+		for i := range g {
+			fmt.Fprintln(h, g[i].IDs, g[i].Labels, g[i].Targets)
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil)[:16])
+}
+
+// finish writes the finished model, its card and the report.
+func (r *run) finish(ctx context.Context) error {
+	if err := r.loop.Finish(); err != nil {
+		return err
+	}
+	dtype := map[string]checkpoint.DType{"f32": checkpoint.F32, "bf16": checkpoint.BF16}[r.cfg.SaveAs]
+	if err := SaveWeights(r.pass.Model, r.cfg.Out, dtype); err != nil {
+		return err
+	}
+	return r.tell(time.Now())
+}

@@ -1,0 +1,171 @@
+package train
+
+import (
+	"context"
+	"math"
+
+	"wenmo/dataset"
+	"wenmo/model"
+	"wenmo/tensor"
+)
+
+// validateText measures a language model on documents that were held out: the
+// loss of a token, and how many bits a byte of the text takes.
+func (p *Pass) validateText(ctx context.Context, o Objective, held []dataset.Held, microTokens int) (Validation, error) {
+	var v Validation
+	bytes, weight := 0, 0.0
+	for _, b := range micro(heldRows(held), microTokens) {
+		n := float64(o.Weight(p, b))
+		loss, err := p.Loss(ctx, o, [][]dataset.Sequence{b})
+		if err != nil {
+			return v, err
+		}
+		v.Loss += loss * n
+		weight += n
+	}
+	for _, h := range held {
+		bytes += h.Bytes
+	}
+	if p.Model.Head == model.CausalHead && bytes > 0 {
+		v.BitsPerByte = v.Loss / math.Ln2 / float64(bytes)
+	}
+	v.Loss /= math.Max(1, weight)
+	v.Score = -v.Loss
+	return v, nil
+}
+
+func heldRows(held []dataset.Held) [][]dataset.Sequence {
+	rows := make([][]dataset.Sequence, len(held))
+	for i := range held {
+		rows[i] = []dataset.Sequence{held[i].Sequence}
+	}
+	return rows
+}
+
+// validateGroups measures a head on the groups that were held out: its loss,
+// and how often it is right.
+func (p *Pass) validateGroups(ctx context.Context, o Objective, groups [][]dataset.Sequence, microTokens int) (Validation, error) {
+	var v Validation
+	weight, right, all := 0.0, 0, 0
+	for _, b := range micro(groups, microTokens) {
+		n := float64(o.Weight(p, b))
+		loss, err := p.Loss(ctx, o, [][]dataset.Sequence{b})
+		if err != nil {
+			return v, err
+		}
+		v.Loss += loss * n
+		weight += n
+		r, a, err := p.right(ctx, b)
+		if err != nil {
+			return v, err
+		}
+		right, all = right+r, all+a
+	}
+	v.Loss /= math.Max(1, weight)
+	v.Score = -v.Loss
+	if all > 0 {
+		v.Score = float64(right) / float64(all)
+		v.Metrics = map[string]float64{"accuracy": v.Score}
+	}
+	return v, nil
+}
+
+// right counts what of a batch the head says right: classes, labels, words or
+// answers.
+func (p *Pass) right(ctx context.Context, batch []dataset.Sequence) (right, all int, err error) {
+	m := p.Model
+	if m.Head == model.SequenceHead && m.Problem == model.Regression {
+		return 0, 0, nil
+	}
+	count := Objective{
+		Weight: func(*Pass, []dataset.Sequence) float32 { return 1 },
+		Loss: func(p *Pass, batch []dataset.Sequence, _ float32) *tensor.Tensor {
+			b := p.Batch(batch)
+			if m.Head == model.SequenceHead {
+				p.rows = m.HeadRows(p.rows[:0], b)
+				b.Out = p.rows
+			}
+			logits := m.Logits(p.Graph, m.Forward(p.Graph, b))
+			for i := range batch {
+				first, n := b.Spans[i].Start, b.Spans[i].Len
+				if m.Head == model.SequenceHead {
+					first, n = i, 1
+				}
+				r, a := rightOf(m, &batch[i], p.Graph.RowRange(logits, first, n))
+				right, all = right+r, all+a
+			}
+			return p.Graph.Zeros(1, 1)
+		},
+	}
+	_, err = p.Loss(ctx, count, [][]dataset.Sequence{batch})
+	return right, all, err
+}
+
+// rightOf counts for a sequence whose logits are rows.
+func rightOf(m *model.Model, s *dataset.Sequence, rows *tensor.Tensor) (right, all int) {
+	is := func(ok bool) {
+		all++
+		if ok {
+			right++
+		}
+	}
+	switch {
+	case m.Head == model.TokenHead:
+		for i, y := range s.Labels {
+			if y >= 0 {
+				is(largest(rows.Row(i)) == int(y))
+			}
+		}
+	case m.Head == model.SpanHead:
+		start, end := columnMax(rows, 0), columnMax(rows, 1)
+		is(float32(start) == s.Targets[0] && float32(end) == s.Targets[1])
+	case m.Problem == model.MultiLabel:
+		for i, y := range s.Targets {
+			is((rows.Row(0)[i] > 0) == (y > 0.5))
+		}
+	default:
+		is(float32(largest(rows.Row(0))) == s.Targets[0])
+	}
+	return right, all
+}
+
+func largest(x []float32) int {
+	best := 0
+	for i, v := range x {
+		if v > x[best] {
+			best = i
+		}
+	}
+	return best
+}
+
+func columnMax(t *tensor.Tensor, col int) int {
+	best := 0
+	for r := range t.Rows {
+		if t.Row(r)[col] > t.Row(best)[col] {
+			best = r
+		}
+	}
+	return best
+}
+
+// validatePairs measures how often the preferred answers have the larger
+// reward.
+func (p *Pass) validatePairs(ctx context.Context, o *Preferences, groups [][]dataset.Sequence, microTokens int) (Validation, error) {
+	var v Validation
+	before := o.Stats
+	o.Stats = PreferenceStats{}
+	defer func() { o.Stats = before }()
+	objective := o.Objective()
+	for _, b := range micro(groups, microTokens) {
+		loss, err := p.Loss(ctx, objective, [][]dataset.Sequence{b})
+		if err != nil {
+			return v, err
+		}
+		v.Loss += loss * float64(len(b)/2)
+	}
+	v.Loss /= math.Max(1, float64(o.Stats.Pairs))
+	v.Score = o.Stats.Accuracy()
+	v.Metrics = map[string]float64{"accuracy": v.Score, "margin": o.Stats.Margin()}
+	return v, nil
+}
