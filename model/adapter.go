@@ -60,7 +60,10 @@ func OpenAdapter(dir string) (*Adapter, error) {
 // NewAdapter returns an adapter that is to be trained from the start: A is drawn
 // uniformly between ±1/√inputs, by seed and the name of the module alone, and B
 // is zero, as PEFT begins.
-func NewAdapter(c *AdapterConfig, seed uint64) (*Adapter, error) {
+func NewAdapter(config *AdapterConfig, seed uint64) (*Adapter, error) {
+	own := *config
+	c := &own
+	c.normalize()
 	if err := c.check(); err != nil {
 		return nil, err
 	}

@@ -23,9 +23,9 @@ type AdapterConfig struct {
 	RSLoRA  bool    // scaled by α/√r instead of α/r
 	DoRA    bool
 
-	// Targets are names of modules, of which the last part or parts suffice; or
-	// one is TargetPattern, a regular expression for the whole name, or
-	// AllLinear.
+	// Targets are names of modules, of which the last part or parts suffice.
+	// Without them TargetPattern holds, a regular expression for the whole name,
+	// or AllLinear.
 	Targets        []string
 	TargetPattern  string
 	Exclude        []string // as Targets: modules that are left out
@@ -42,7 +42,7 @@ type AdapterConfig struct {
 	file string
 }
 
-// AllLinear as a TargetPattern means every linear layer but the head.
+// AllLinear as a TargetPattern, or as the only one of Targets, means every linear layer but the head.
 const AllLinear = "all-linear"
 
 // ModuleValue is a value for modules of a name, a regular expression for its
@@ -55,6 +55,16 @@ type ModuleValue struct {
 // DefaultAdapter returns the config of a LoRA of all linear layers.
 func DefaultAdapter() *AdapterConfig {
 	return &AdapterConfig{Rank: 8, Alpha: 16, TargetPattern: AllLinear, file: "adapter config"}
+}
+
+// normalize leaves one way to name the targets.
+func (c *AdapterConfig) normalize() {
+	switch {
+	case len(c.Targets) == 1 && strings.EqualFold(c.Targets[0], AllLinear):
+		c.Targets, c.TargetPattern = nil, AllLinear
+	case len(c.Targets) > 0:
+		c.TargetPattern = ""
+	}
 }
 
 // maxRank is a sane bound, far above any adapter's.

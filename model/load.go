@@ -108,7 +108,9 @@ func (l *Loader) fail(err error) {
 func (l *Loader) take(name string, shapes ...[]int) (checkpoint.Tensor, bool) {
 	t, ok := l.tensor(name)
 	if !ok {
-		t, ok = l.fresh.tensor(name, shapes[0], l.file.Path())
+		if t, ok = l.fresh.tensor(name, shapes[0], l.file.Path()); ok {
+			l.adapter.own(name)
+		}
 	}
 	if !ok {
 		l.fail(fmt.Errorf("%s: no tensor %q, want one of shape %v", l.file.Path(), name, shapes[0]))

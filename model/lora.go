@@ -22,13 +22,15 @@ func LoadAdapted(c *Config, file *checkpoint.File, a *Adapter, dtype DType, pool
 // LoadTrainableAdapter loads a model for training an adapter: Params has its
 // matrices and the modules that it has as a whole, under PEFT's names, and
 // nothing else has a gradient. The base may be of any type; it takes part in
-// the backward as float32 or bfloat16. file stays open as long as the model. The
-// head of a config of WithHead begins as LoadNewHead has it; the adapter must
-// have it among its ModulesToSave.
+// the backward as float32 or bfloat16. file stays open as long as the model. What
+// the base lacks of a head that a config of WithHead asks for begins as
+// LoadNewHead has it, and joins the ModulesToSave of a new adapter.
 func LoadTrainableAdapter(c *Config, file *checkpoint.File, a *Adapter, dtype DType, pool *kernel.Pool, seed uint64) (*Model, error) {
 	l := NewLoader(file, dtype, pool)
 	l.train, l.adapter = true, newAdapting(a)
-	l.fresh = &fresh{seed: seed, deviation: c.FloatOr("initializer_range", 0.02)}
+	if a.file == nil {
+		l.fresh = &fresh{seed: seed, deviation: c.FloatOr("initializer_range", 0.02)}
+	}
 	return l.load(c)
 }
 
@@ -50,7 +52,10 @@ type merge struct {
 }
 
 func newAdapting(a *Adapter) *adapting {
-	return &adapting{Adapter: a, taken: map[string]bool{}, waiting: map[*tensor.Weight]*nn.LoRA{}}
+	own, config, rules := *a, *a.Config, *a.rules
+	config.ModulesToSave = slices.Clone(config.ModulesToSave)
+	own.Config, own.rules, rules.c = &config, &rules, &config
+	return &adapting{Adapter: &own, taken: map[string]bool{}, waiting: map[*tensor.Weight]*nn.LoRA{}}
 }
 
 func (a *adapting) saves(name string) bool { return a != nil && a.Adapter.saves(name) }
@@ -75,6 +80,13 @@ func (a *adapting) take(l *Loader, name string) {
 		l.fail(fmt.Errorf("%s: modules_to_save: no tensor %q", a.file.Path(), adapterPrefix+name))
 	}
 	a.taken[adapterPrefix+name] = true
+}
+
+// own makes a module that the base lacks part of a new adapter.
+func (a *adapting) own(name string) {
+	if a != nil && !a.saves(name) {
+		a.Config.ModulesToSave = append(a.Config.ModulesToSave, name[:strings.LastIndexByte(name, '.')])
+	}
 }
 
 // trains says whether a tensor has a gradient.
@@ -238,9 +250,8 @@ func (a *adapting) finish(l *Loader, m *Model) {
 		l.fail(fmt.Errorf("%s: target_modules: the model has none of %s", a.Config.file, a.Config.targetNames()))
 	}
 	l.fail(a.unused(a.taken))
-	config := *a.Config
-	config.FanInFanOut = a.conv
-	m.Adapter = &config
+	a.Config.FanInFanOut = a.conv
+	m.Adapter = a.Config
 }
 
 func (c *AdapterConfig) targetNames() string {

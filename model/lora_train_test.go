@@ -260,6 +260,44 @@ func TestSaveAdapter(t *testing.T) {
 	}
 }
 
+// TestAdapterWithHead trains an adapter with a head that the base lacks: the
+// head belongs to the adapter, and comes back with it.
+func TestAdapterWithHead(t *testing.T) {
+	f := baseOfFixtures(t, "lora_base_llama")
+	c, err := f.parse(t).WithHead(SequenceHead, []string{"好", "bad"}, SingleLabel)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f.config, err = json.Marshal(c.Raw()); err != nil {
+		t.Fatal(err)
+	}
+	r := f.training(t, newAdapter(t, nil), F32, 1)
+	if want := []string{"score"}; !slices.Equal(r.m.Adapter.ModulesToSave, want) {
+		t.Errorf("modules to save are %v, want %v", r.m.Adapter.ModulesToSave, want)
+	}
+	if !slices.ContainsFunc(r.m.Params, func(p *nn.Param) bool { return p.Name == "base_model.model.score.weight" }) {
+		t.Error("the head is not trained")
+	}
+	r.stir()
+	text := someText(r.m, 1, 12)
+	want, dir := r.logits(text), t.TempDir()
+	if err := r.m.SaveAdapter(dir); err != nil {
+		t.Fatal(err)
+	}
+	a, err := OpenAdapter(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Close()
+	near(t, "logits", f.infer(t, a, f.file, F32).logits(text), want, 0, 0)
+	near(t, "logits in training", f.training(t, a, F32, 1).logits(text), want, 0, 0)
+	merged, _, err := Merge(f.parse(t), f.file, a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	near(t, "merged", f.infer(t, nil, merged, F32).logits(text), want, 2e-4, 2e-4)
+}
+
 // FuzzAdapterConfig demands that a config that is accepted is written so that it
 // is read as the same, and that its rules can be asked.
 func FuzzAdapterConfig(f *testing.F) {
@@ -340,6 +378,15 @@ func TestAdapterModules(t *testing.T) {
 			t.Errorf("%s: %v", c.config, err)
 		} else if got := rules.targets(c.module, true); got != c.want {
 			t.Errorf("%s: %s: %v", c.config, c.module, got)
+		}
+	}
+	for _, c := range []*AdapterConfig{{Rank: 1, TargetPattern: AllLinear}, {Rank: 1, Targets: []string{AllLinear}}, {Rank: 1, TargetPattern: AllLinear, Targets: []string{"q"}}} {
+		a, err := NewAdapter(c, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, want := a.rules.targets("model.up", true), len(c.Targets) == 0 || c.Targets[0] == AllLinear; got != want {
+			t.Errorf("%+v: %v", c, got)
 		}
 	}
 	rules, err := parseRules(`"target_modules":["x"],"r":4,"lora_alpha":8,"use_rslora":true,"rank_pattern":{"b":9,"a.b":16},"alpha_pattern":{"^a\\.b":6}`)
