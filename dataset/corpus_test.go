@@ -240,6 +240,10 @@ func TestPrepareSelects(t *testing.T) {
 			t.Errorf("document %d is trained on: %v", i, !keep)
 		}
 	}
+	strict := mustPrepare(t, []Source{{Path: path, Encoder: byteEncoder(t)}}, PrepareOptions{Evaluation: []string{eval}, EvaluationWords: 11}, shardTokens)
+	if n := strict.Manifest.Sources[0].Contaminated; n != 4 { // 11 words, 17 characters
+		t.Errorf("%d documents contaminated by 11 words, want 4", n)
+	}
 	all := mustPrepare(t, []Source{{Path: path, Encoder: byteEncoder(t)}}, PrepareOptions{KeepDuplicates: true}, shardTokens)
 	if n := all.sources[0].train.count(); n != 10 {
 		t.Errorf("%d documents with duplicates, want 10", n)

@@ -5,6 +5,9 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 
 	"wenmo/tokenizer"
 )
@@ -44,7 +47,8 @@ func NewTextEncoder(t *tokenizer.Tokenizer, opt TextOptions) (Encoder, error) {
 		case d.Messages != nil:
 			return nil, d.errorf("a conversation, where a text is wanted")
 		case d.bare:
-			return nil, d.errorf("neither a text nor a conversation")
+			return nil, d.errorf("neither a text nor a conversation, only the fields %s",
+				strings.Join(slices.Sorted(maps.Keys(d.Fields)), ", "))
 		case d.Text == "":
 			return nil, nil
 		}

@@ -16,9 +16,9 @@ import (
 // bits a character, so 20 of them say as much, while 13 are often no more than
 // the name of an institution. Case, white space and punctuation do not count.
 const (
-	wordWeight   = 20
-	hanWeight    = 13
-	windowWeight = 13 * 20
+	evaluationWords = 13
+	wordWeight      = 20
+	hanWeight       = 13
 )
 
 // hashBase is the base of the rolling hash, an odd number of no special form.
@@ -66,9 +66,9 @@ func mix(h uint64) uint64 {
 	return h ^ h>>31
 }
 
-// windows gives the hash of the shortest stretch of windowWeight that begins at
-// each unit of a text.
-func windows(text string) iter.Seq[uint64] {
+// windows gives the hash of the shortest stretch of at least that weight that
+// begins at each unit of a text.
+func windows(text string, weight int) iter.Seq[uint64] {
 	return func(yield func(uint64) bool) {
 		type prefix struct {
 			hash   uint64
@@ -78,12 +78,12 @@ func windows(text string) iter.Seq[uint64] {
 		prefixes := []prefix{{}}
 		powers := []uint64{1}
 		first := 0
-		for hash, weight := range units(text) {
+		for hash, w := range units(text) {
 			last := prefixes[len(prefixes)-1]
-			prefixes = append(prefixes, prefix{last.hash*hashBase + hash, last.weight + weight})
+			prefixes = append(prefixes, prefix{last.hash*hashBase + hash, last.weight + w})
 			powers = append(powers, powers[len(powers)-1]*hashBase)
 			end := prefixes[len(prefixes)-1]
-			for ; end.weight-prefixes[first].weight >= windowWeight; first++ {
+			for ; end.weight-prefixes[first].weight >= weight; first++ {
 				n := len(prefixes) - 1 - first
 				if !yield(mix(end.hash - prefixes[first].hash*powers[n])) {
 					return
@@ -93,11 +93,17 @@ func windows(text string) iter.Seq[uint64] {
 	}
 }
 
-// contaminated says whether a document has a stretch in common with the set.
-func contaminated(d *Document, set *hashSet) bool {
+// evaluation is the stretches of evaluation sets.
+type evaluation struct {
+	weight int // of each
+	hashes *hashSet
+}
+
+// contaminates says whether a document has a stretch in common with the sets.
+func (e *evaluation) contaminates(d *Document) bool {
 	for text := range documentTexts(d) {
-		for h := range windows(text) {
-			if set.has(h) {
+		for h := range windows(text, e.weight) {
+			if e.hashes.has(h) {
 				return true
 			}
 		}
@@ -119,10 +125,10 @@ func documentTexts(d *Document) iter.Seq[string] {
 	}
 }
 
-// readWindows returns the windows of all texts in evaluation sets, whatever
+// readEvaluation returns the stretches of all texts in evaluation sets, whatever
 // fields they stand in.
-func readWindows(ctx context.Context, paths []string, opt ReadOptions) (*hashSet, error) {
-	set := newHashSet(0)
+func readEvaluation(ctx context.Context, paths []string, words int, opt ReadOptions) (*evaluation, error) {
+	e := &evaluation{weight: words * wordWeight, hashes: newHashSet(0)}
 	for _, path := range paths {
 		for doc, err := range Read(ctx, path, opt) {
 			if err != nil {
@@ -137,13 +143,13 @@ func readWindows(ctx context.Context, paths []string, opt ReadOptions) (*hashSet
 				texts = appendStrings(texts, value)
 			}
 			for _, text := range texts {
-				for h := range windows(text) {
-					set.add(h)
+				for h := range windows(text, e.weight) {
+					e.hashes.add(h)
 				}
 			}
 		}
 	}
-	return set, nil
+	return e, nil
 }
 
 // appendStrings appends all strings inside a JSON value.

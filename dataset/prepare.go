@@ -41,8 +41,11 @@ type PrepareOptions struct {
 	HeldOut        float64
 	KeepDuplicates bool
 	// Evaluation lists files, folders and globs of evaluation sets; documents
-	// that have a stretch in common with one of their texts are left out.
-	Evaluation []string
+	// that have a stretch of EvaluationWords words in common with one of their
+	// texts are left out. 20 Han characters count as 13 words. 0: 13; more where
+	// texts share many phrases, as simple stories do.
+	Evaluation      []string
+	EvaluationWords int
 
 	Log      func(string)          // what goes wrong but can be lived with; nil: nobody hears it
 	Progress func(PrepareProgress) // nil: nobody
@@ -76,7 +79,7 @@ const (
 type preparer struct {
 	opt        PrepareOptions
 	maxTokens  int // of a shard
-	evaluation *hashSet
+	evaluation *evaluation // nil: none
 	evalKey    string
 	progress   PrepareProgress
 	opened     []*shard
@@ -225,10 +228,14 @@ func (p *preparer) readEvaluation(ctx context.Context) error {
 		}
 	}
 	var err error
-	if p.evalKey, err = keyOf(wordWeight, hanWeight, windowWeight, sums); err != nil {
+	words := cmp.Or(p.opt.EvaluationWords, evaluationWords)
+	if words < 1 {
+		return fmt.Errorf("stretches of %d words in evaluation sets, want 1 or more", words)
+	}
+	if p.evalKey, err = keyOf(wordWeight, hanWeight, words, sums); err != nil {
 		return err
 	}
-	p.evaluation, err = readWindows(ctx, p.opt.Evaluation, ReadOptions{Log: p.opt.Log})
+	p.evaluation, err = readEvaluation(ctx, p.opt.Evaluation, words, ReadOptions{Log: p.opt.Log})
 	return err
 }
 

@@ -117,7 +117,7 @@ func (p *preparer) addDocument(e *encoded, doc *Document, seqs []Sequence) {
 	for text := range documentTexts(doc) {
 		first.bytes += len(text)
 	}
-	if p.evaluation != nil && contaminated(doc, p.evaluation) {
+	if p.evaluation != nil && p.evaluation.contaminates(doc) {
 		first.flags = flagContaminated
 	}
 	next := first
