@@ -53,7 +53,7 @@ type Chat struct {
 	tok      *tokenizer.Tokenizer
 	template *chat.Template
 	config   tokenizer.Config
-	ends     []string // texts of special tokens
+	ends     []string // texts of added tokens
 	opt      ChatOptions
 }
 
@@ -72,7 +72,7 @@ func NewChat(t *tokenizer.Tokenizer, c tokenizer.Config, opt ChatOptions) (*Chat
 	}
 	s := &Chat{tok: t, template: template, config: c, opt: opt}
 	for _, added := range t.AddedTokens() {
-		if added.Special && added.Content != "" {
+		if strings.TrimSpace(added.Content) != "" { // some that end a turn are not marked as special
 			s.ends = append(s.ends, added.Content)
 		}
 	}
@@ -89,7 +89,7 @@ type conversation struct {
 // assistant's turns, their end-of-turn tokens included. Where the template marks
 // the assistant's text by {% generation %}, the labels are those of
 // transformers' return_assistant_tokens_mask; else a turn goes from the end of
-// the generation prompt to its last special token. A token that lies partly
+// the generation prompt to its last added token. A token that lies partly
 // inside a turn counts.
 func (s *Chat) Sequences(d *Document) ([]Sequence, Cut, error) {
 	c := conversation{messages: d.Messages}
@@ -293,7 +293,7 @@ func (s *Chat) answerSpan(before conversation, text string) ([2]int, error) {
 
 // sharedPrompt returns how much of a prompt begins a turn whose generation
 // prompt is not as the template writes the turn itself (one may open a
-// reasoning that the other lacks): up to the last special token or line end
+// reasoning that the other lacks): up to the last added token or line end
 // that both have.
 func (s *Chat) sharedPrompt(before conversation, prompt, text string) (int, error) {
 	i := len(before.messages)

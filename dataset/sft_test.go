@@ -1,6 +1,7 @@
 package dataset
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -16,7 +17,8 @@ func newChat(t testing.TB, tokName, template string, opt ChatOptions) *Chat {
 	t.Helper()
 	tok, c := fixtureTokenizer(t, tokName)
 	if template != "" {
-		c.ChatTemplate, c.BOS, c.EOS = template, "<|endoftext|>", "<|im_end|>"
+		c.ChatTemplate = template
+		c.BOS, c.EOS = cmp.Or(c.BOS, "<|endoftext|>"), cmp.Or(c.EOS, "<|im_end|>")
 	}
 	s, err := NewChat(tok, c, opt)
 	if err != nil {
@@ -90,6 +92,10 @@ func TestChatAnswers(t *testing.T) {
 		{"marked by the template", "tok_qwen2", chatTemplate(t, "js-LiquidAI-LFM2.5-VL-450M"), messages, "Hello!<|im_end|>\n/我很好，谢谢。<|im_end|>\n"},
 		{"marked with its header", "tok_qwen2", chatTemplate(t, "js-HuggingFaceTB-SmolLM3-3B"), talk("user: Hi", "assistant: Hello!"),
 			"<|im_start|>assistant\nHello!<|im_end|>\n"},
+		{"Llama 2", "tok_llama2_metaspace", chatTemplate(t, "own-llama2"), messages, "Hello! </s>/我很好，谢谢。 </s>"},
+		{"Llama 2, legacy", "tok_llama2_legacy", chatTemplate(t, "own-llama2"), messages, "Hello! </s>/我很好，谢谢。 </s>"},
+		{"Llama 3", "tok_llama3", chatTemplate(t, "meta-llama-Llama-3.1-8B-Instruct"), messages, "Hello!<|eot_id|>/我很好，谢谢。<|eot_id|>"},
+		{"Gemma 2", "tok_gemma", chatTemplate(t, "google-gemma-2-2b-it"), messages[1:], "Hello!<end_of_turn>\n/我很好，谢谢。<end_of_turn>\n"},
 		{"without special tokens", "tok_qwen2",
 			"{% for m in messages %}{{ '### ' + m.role + ':\n' + m.content + '\n\n' }}{% endfor %}{% if add_generation_prompt %}### assistant:\n{% endif %}",
 			talk("user: Hi", "assistant: Hello!"), "Hello!\n\n"},
