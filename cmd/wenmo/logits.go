@@ -60,13 +60,15 @@ func logitsCommand() *cobra.Command {
 func logitsJSON(ctx context.Context, out io.Writer, m *wenmo.Model, ids []int32, all bool) error {
 	w := bufio.NewWriter(out)
 	buf := []byte(`{"logits":[`)
+	first := true
 	err := m.Logits(ctx, ids, nil, func(pos int, row []float32) error {
-		if !all && pos < len(ids)-1 {
+		if !shown(m, all, pos, len(ids)) {
 			return nil
 		}
-		if all && pos > 0 {
+		if !first {
 			buf = append(buf, ',')
 		}
+		first = false
 		buf = append(buf, '[')
 		for i, x := range row {
 			if v := float64(x); math.IsNaN(v) || math.IsInf(v, 0) {
@@ -95,7 +97,7 @@ func logitsJSON(ctx context.Context, out io.Writer, m *wenmo.Model, ids []int32,
 func logitsTable(ctx context.Context, cmd *cobra.Command, m *wenmo.Model, ids []int32, all bool) error {
 	const likeliest = 10
 	return m.Logits(ctx, ids, nil, func(pos int, row []float32) error {
-		if !all && pos < len(ids)-1 {
+		if !shown(m, all, pos, len(ids)) {
 			return nil
 		}
 		order := make([]int32, len(row))
@@ -112,7 +114,7 @@ func logitsTable(ctx context.Context, cmd *cobra.Command, m *wenmo.Model, ids []
 		lines := [][]string{{">" + say("logits.id"), ">" + say("logits.logit"), ">" + say("logits.probability"), say("logits.token")}}
 		for _, id := range order[:min(likeliest, len(order))] {
 			p := math.Exp(float64(row[id]-row[order[0]])) / sum
-			lines = append(lines, []string{fmt.Sprint(id), fmt.Sprintf("%.4f", row[id]), fmt.Sprintf("%.2f%%", 100*p), tokenText(m, id)})
+			lines = append(lines, []string{fmt.Sprint(id), fmt.Sprintf("%.4f", row[id]), fmt.Sprintf("%.2f%%", 100*p), outputName(m, id)})
 		}
 		text := table(lines)
 		if all {
@@ -120,6 +122,23 @@ func logitsTable(ctx context.Context, cmd *cobra.Command, m *wenmo.Model, ids []
 		}
 		return emit(cmd, text)
 	})
+}
+
+// shown says that the logits at a position are to be printed: those of all, or
+// the last ones, or the only ones of a model that classifies texts.
+func shown(m *wenmo.Model, all bool, pos, length int) bool {
+	return all || pos == length-1 || m.Task() == wenmo.TextClassification
+}
+
+// outputName is what a column of the logits is for: a token or a class.
+func outputName(m *wenmo.Model, id int32) string {
+	switch m.Task() {
+	case wenmo.QuestionAnswering:
+		return []string{"start", "end"}[id]
+	case wenmo.TextClassification, wenmo.TokenClassification:
+		return m.Labels()[id]
+	}
+	return tokenText(m, id)
 }
 
 func tokenText(m *wenmo.Model, id int32) string {

@@ -37,6 +37,7 @@ func newRoot() *cobra.Command {
 		commands []*cobra.Command
 	}{
 		{"text", []*cobra.Command{runCommand(), logitsCommand(), tokenizerCommand()}},
+		{"tasks", []*cobra.Command{classifyCommand(), answerCommand(), tokensCommand(), fillMaskCommand()}},
 		{"models", []*cobra.Command{pullCommand(), listCommand(), showCommand(), rmCommand(), createCommand(), convertCommand(), quantizeCommand()}},
 		{"measure", []*cobra.Command{evalCommand(), benchCommand()}},
 		{"other", []*cobra.Command{completionCommand(), versionCommand()}},

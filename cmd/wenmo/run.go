@@ -116,8 +116,8 @@ func (r *run) run(args []string) error {
 // prepare makes the request of the prompt and of the model's own parameters
 // with those of the flags over them.
 func (r *run) prepare() error {
-	if info := r.model.Info(); !info.Generates {
-		return usagef("error.no_generation", info.Architecture)
+	if err := checkTask(r.model, r.name, wenmo.TextGeneration); err != nil {
+		return err
 	}
 	r.params.ImplySampling()
 	p := r.model.Params().With(r.params)

@@ -22,7 +22,7 @@ func TestMain(m *testing.M) {
 }
 
 // TestScripts runs testdata/script: commands as users type them. $MODEL is a
-// model of shape tiny-llama; a hub at HF_ENDPOINT has it as test/tiny, and a
+// model of shape tiny-llama, $HEADS a folder of small BERTs; a hub at HF_ENDPOINT has it as test/tiny, and a
 // GPT-2 of two layers with the real vocabulary as gpt2, where that is there.
 func TestScripts(t *testing.T) {
 	model := filepath.Join(t.TempDir(), "tiny")
@@ -36,6 +36,7 @@ func TestScripts(t *testing.T) {
 	if withVocab {
 		repos["gpt2"] = smallGPT2(t, vocab)
 	}
+	heads := smallBERTs(t)
 	hub := hubtest.Serve(t, repos)
 	testscript.Run(t, testscript.Params{
 		Dir:                 filepath.Join("testdata", "script"),
@@ -49,6 +50,7 @@ func TestScripts(t *testing.T) {
 		},
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("MODEL", model)
+			env.Setenv("HEADS", heads)
 			env.Setenv("HF_HOME", filepath.Join(env.WorkDir, "hf"))
 			env.Setenv("HF_ENDPOINT", hub.URL)
 			env.Setenv("WENMO_KERNEL", os.Getenv("WENMO_KERNEL"))
