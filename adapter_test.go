@@ -70,7 +70,7 @@ func distance(a, b [][]float32) (most float64) {
 
 // TestAdapterErrors demands that what is wrong with an adapter is told.
 func TestAdapterErrors(t *testing.T) {
-	fixtures, _ := testkit.Dir()
+	fixtures := filepath.Join(testkit.Root(), "testdata", "fixtures")
 	good := filepath.Join(fixtures, "lora_llama_patterns")
 	base := filepath.Join(fixtures, "lora_base_llama")
 	for name, c := range map[string]struct {
@@ -142,7 +142,7 @@ func set(key string, value any) func(t *testing.T, dir string) {
 
 // TestMergeKeepsType demands that a merged checkpoint has the types of its base.
 func TestMergeKeepsType(t *testing.T) {
-	fixtures, _ := testkit.Dir()
+	fixtures := filepath.Join(testkit.Root(), "testdata", "fixtures")
 	half := filepath.Join(t.TempDir(), "half")
 	if err := Convert(t.Context(), filepath.Join(fixtures, "lora_base_llama"), half, ConvertOptions{DType: "bf16"}); err != nil {
 		t.Fatal(err)

@@ -224,7 +224,8 @@ func (f *adapterFixture) merged(t *testing.T) *checkpoint.File {
 	return merged
 }
 
-// checkModules compares which modules are adapted, with what rank and scale.
+// checkModules compares which modules are adapted, with what rank and scale, and
+// the other things that expected.json says.
 func checkModules(t *testing.T, f *adapterFixture) {
 	t.Helper()
 	data, err := os.ReadFile(filepath.Join(f.dir, "expected.json"))
@@ -236,9 +237,21 @@ func checkModules(t *testing.T, f *adapterFixture) {
 			R       int     `json:"r"`
 			Scaling float64 `json:"scaling"`
 		} `json:"adapted_modules"`
+		Base, Labels string
+		Loss         *float32
 	}
 	if err := json.Unmarshal(data, &want); err != nil {
 		t.Fatal(err)
+	}
+	if base := filepath.Base(f.a.Config.Base); want.Base != "" && base != want.Base {
+		t.Errorf("the base is %s, want %s", base, want.Base)
+	}
+	if want.Labels != "" && want.Labels != "input_ids" {
+		t.Errorf("labels are %q, which this test does not know", want.Labels)
+	}
+	if want.Loss != nil {
+		loss := readTensors(t, filepath.Join(f.dir, "expected.safetensors"))["loss"]
+		near(t, "loss in expected.json", []float32{*want.Loss}, loss.floats, 1e-5, 0)
 	}
 	l, err := planAdapter(f.parse(t), f.file, f.a)
 	if err != nil {

@@ -44,11 +44,10 @@ func (r *training) stir() {
 
 func baseOfFixtures(t testing.TB, name string) *adapterFixture {
 	t.Helper()
-	dir, full := testkit.Dir()
-	if !full && name != "lora_base_llama" {
-		t.Skipf("the slim set has no %s", name)
+	if name == "lora_base_llama" {
+		return baseFixture(t, filepath.Join(testkit.Root(), "testdata", "fixtures", name))
 	}
-	return baseFixture(t, filepath.Join(dir, name))
+	return baseFixture(t, testkit.SharedFile(t, "fixtures", name))
 }
 
 func someText(m *Model, sequences, length int) []sequence {

@@ -19,8 +19,7 @@ import (
 // adapterPass opens a small Llama with a new adapter.
 func adapterPass(t testing.TB, dtype model.DType, threads int) (*Pass, *kernel.Pool) {
 	t.Helper()
-	fixtures, _ := testkit.Dir()
-	dir := filepath.Join(fixtures, "lora_base_llama")
+	dir := filepath.Join(testkit.Root(), "testdata", "fixtures", "lora_base_llama")
 	data, err := os.ReadFile(filepath.Join(dir, "config.json"))
 	if err != nil {
 		t.Fatal(err)
