@@ -106,19 +106,23 @@ func (s *Chat) talkPair(d *Document, prompt, chosen, rejected side) (*Pair, Cut,
 		cut.Truncated = max(cut.Truncated, missed.Truncated)
 	}
 	p := &Pair{}
-	for _, side := range []struct {
-		answer []chat.Message
-		to     *Sequence
-	}{{good, &p.Chosen}, {bad, &p.Rejected}} {
-		text, spans, err := s.lastAnswer(with(side.answer))
-		if err != nil {
-			return nil, cut, err
-		}
-		if *side.to, err = s.label(text, spans); err != nil {
-			return nil, cut, err
-		}
+	var err error
+	if p.Chosen, err = s.answered(with(good)); err == nil {
+		p.Rejected, err = s.answered(with(bad))
+	}
+	if err != nil {
+		return nil, cut, err
 	}
 	return p, cut, nil
+}
+
+// answered makes the sequence of a conversation with labels on its last turn.
+func (s *Chat) answered(c conversation) (Sequence, error) {
+	text, spans, err := s.lastAnswer(c)
+	if err != nil {
+		return Sequence{}, err
+	}
+	return s.label(text, spans)
 }
 
 // textPair makes the sequences of texts without a template; prompt and answer
