@@ -115,43 +115,9 @@ func Train(ctx context.Context, opt TrainOptions, progress func(done, total int)
 	if err != nil {
 		return r, err
 	}
-	flops := stepFLOPs(m, batches[0]) / float64(shape.batch*shape.length)
+	flops := train.FLOPs(m, batches[:1]) / float64(shape.batch*shape.length)
 	r.PeakFraction = flops * r.TokensPerSecond.Median / (peak.GFLOPS.Median * 1e9)
 	return r, nil
-}
-
-// stepFLOPs is the work of the products of a step, forward and backward: 6 for
-// each weight of a matrix and token, and attention's.
-func stepFLOPs(m *model.Model, batch []dataset.Sequence) float64 {
-	tokens, labelled, pairs := 0, 0, 0
-	for i := range batch {
-		n := len(batch[i].IDs)
-		tokens += n
-		for _, y := range batch[i].Labels {
-			if y >= 0 {
-				labelled++
-			}
-		}
-		pairs += n * n
-	}
-	if len(batch[0].Targets) > 0 {
-		labelled = len(batch)
-	}
-	if !m.Bidirectional {
-		pairs /= 2
-	}
-	flops := 12 * float64(pairs) * float64(m.Layers) * float64(m.Heads*m.KV.Dim)
-	for _, p := range m.Params {
-		if p.Weight == nil {
-			continue
-		}
-		rows := tokens
-		if p.Weight.Out == m.Vocab || strings.HasPrefix(p.Name, "cls.") || strings.HasPrefix(p.Name, "classifier") || strings.Contains(p.Name, "pooler") {
-			rows = labelled
-		}
-		flops += 6 * float64(rows) * float64(len(p.Value))
-	}
-	return flops
 }
 
 // trainable makes the model of a shape.

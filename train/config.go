@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -185,6 +186,46 @@ func ReadConfig(path string) (*Config, error) {
 	return c, nil
 }
 
+// savedConfig is the name under which a run keeps its config beside its model.
+const savedConfig = "run.toml"
+
+// ResumeConfig reads the config that the run in the folder out keeps, with what
+// the TOML file at path, which may be "", says on top.
+func ResumeConfig(path, out string) (*Config, error) {
+	var given []byte
+	if path != "" {
+		c, err := ReadConfig(path)
+		if err != nil {
+			return nil, err
+		}
+		if out == "" {
+			out = c.Out
+		}
+		if given, err = os.ReadFile(path); err != nil {
+			return nil, err
+		}
+	}
+	c, err := ReadConfig(filepath.Join(out, savedConfig))
+	if errors.Is(err, os.ErrNotExist) && path != "" {
+		return ReadConfig(path) // it was broken off before it began
+	}
+	if err != nil {
+		return nil, err
+	}
+	if len(given) > 0 {
+		data := c.Data
+		c.Data = nil
+		if err := toml.Unmarshal(given, c); err != nil {
+			return nil, err
+		}
+		if len(c.Data) == 0 {
+			c.Data = data
+		}
+	}
+	c.Out = out
+	return c, nil
+}
+
 // ParseConfig reads a run from TOML.
 func ParseConfig(data []byte) (*Config, error) {
 	c := &Config{}
@@ -227,6 +268,9 @@ func (c *Config) Set(key, value string) error {
 	}
 	return nil
 }
+
+// AddData adds a file, folder or glob to the data.
+func (c *Config) AddData(path string) { c.Data = append(c.Data, SourceConfig{Path: path}) }
 
 // Text returns the run as TOML, with a comment for what does not speak for
 // itself.

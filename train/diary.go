@@ -188,6 +188,15 @@ func (r *run) tell(now time.Time) error {
 	return os.WriteFile(filepath.Join(r.cfg.Out, "README.md"), data, 0o666)
 }
 
+// WriteReport writes the page of a run, as far as it is, to a file.
+func WriteReport(c *Config, path, lang string) error {
+	page, err := Report(c, filepath.Join(c.Out, metricsFile))
+	if err != nil {
+		return err
+	}
+	return writeTo(path, func(b *bytes.Buffer) error { return page.HTML(b, lang) })
+}
+
 func writeTo(path string, fill func(b *bytes.Buffer) error) error {
 	var b bytes.Buffer
 	if err := fill(&b); err != nil {

@@ -22,6 +22,7 @@ import (
 // RunOptions are what a run needs besides its config.
 type RunOptions struct {
 	Resume bool // go on from the newest checkpoint
+	Plan   bool // tell what the run will be, and end
 
 	// Find returns the folder of a model that the config names.
 	Find func(ctx context.Context, name string) (string, error)
@@ -84,7 +85,11 @@ func Run(ctx context.Context, c *Config, opt RunOptions) (err error) {
 			err = errors.Join(err, r.done[i]())
 		}
 	}()
-	for _, part := range []func(context.Context) error{r.place, r.open, r.data, r.scale, r.model, r.objective, r.train, r.finish} {
+	parts := []func(context.Context) error{r.place, r.open, r.data, r.scale, r.model, r.objective, r.train, r.finish}
+	if opt.Plan {
+		parts = parts[:4]
+	}
+	for _, part := range parts {
 		if err := part(ctx); err != nil {
 			return err
 		}
@@ -223,7 +228,7 @@ func (r *run) scale(context.Context) error {
 	if r.opt.Planned != nil {
 		r.opt.Planned(c, plan)
 	}
-	return os.WriteFile(filepath.Join(c.Out, "run.toml"), []byte(c.Text()), 0o666)
+	return os.WriteFile(filepath.Join(c.Out, savedConfig), []byte(c.Text()), 0o666)
 }
 
 // load loads the base, with the head that the task wants.

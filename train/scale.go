@@ -36,6 +36,7 @@ type Plan struct {
 	Tokens  int64
 	Time    time.Duration
 	Memory  int64
+	FLOPS   float64 // of the machine's matrix product, operations a second; 0: not known
 	Reasons []string
 }
 
@@ -54,7 +55,7 @@ const (
 // Scale chooses what a config leaves open: the shape of a new model, batch,
 // learning rate and length. c must be complete.
 func (c *Config) Scale(s Supply) (*Plan, error) {
-	p := &Plan{}
+	p := &Plan{FLOPS: s.FLOPS}
 	if s.Base != nil {
 		p.Sizes = *s.Base
 		set(&c.Model.Context, p.Context)

@@ -39,6 +39,7 @@ func newRoot() *cobra.Command {
 		{"text", []*cobra.Command{runCommand(), logitsCommand(), tokenizerCommand()}},
 		{"tasks", []*cobra.Command{classifyCommand(), answerCommand(), tokensCommand(), fillMaskCommand()}},
 		{"models", []*cobra.Command{pullCommand(), listCommand(), showCommand(), rmCommand(), createCommand(), convertCommand(), quantizeCommand()}},
+		{"training", []*cobra.Command{pretrainCommand(), finetuneCommand()}},
 		{"measure", []*cobra.Command{evalCommand(), benchCommand()}},
 		{"other", []*cobra.Command{completionCommand(), versionCommand()}},
 	} {

@@ -115,6 +115,30 @@ func (l *Line) Set(done, total int64) {
 	}
 }
 
+// Relabel changes what stands before the figures.
+func (l *Line) Relabel(label string) {
+	if l == nil {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.label = printable(label)
+}
+
+// Print writes lines of text for good, above the line.
+func (l *Line) Print(text string) {
+	if l == nil {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.drawn > 0 {
+		fmt.Fprintf(l.w, "\r%s\r", strings.Repeat(" ", l.drawn))
+		l.drawn = 0
+	}
+	fmt.Fprintln(l.w, text)
+}
+
 // Note shows why the work waits, until it goes on.
 func (l *Line) Note(text string) {
 	if l == nil {
