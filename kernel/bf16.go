@@ -68,8 +68,11 @@ func clearPadding(dst []uint16, n, k int) {
 // PackBF16T is PackBF16 for the transpose of src, which has k rows of n.
 func PackBF16T(dst []uint16, src []float32, n, k, ld int) {
 	for p := range panels(n) {
-		w := min(panelWidth, n-p*panelWidth)
-		for i := range pairs(k) {
+		w, done := min(panelWidth, n-p*panelWidth), 0
+		if w == panelWidth && k > 1 {
+			done = runPackPairs(dst[p*pairs(k)*bf16Row:], src[p*panelWidth:], ld, k/2)
+		}
+		for i := done; i < pairs(k); i++ {
 			var even, odd [panelWidth]uint16
 			RoundBF16(even[:w], src[2*i*ld+p*panelWidth:][:w])
 			if 2*i+1 < k {

@@ -66,6 +66,7 @@ func TestTileOffsets(t *testing.T) {
 		{"transpose.stride", unsafe.Offsetof(w.stride), asmgen.PackStride},
 		{"transpose.groups", unsafe.Offsetof(w.groups), asmgen.PackGroups},
 		{"transpose.flip", unsafe.Offsetof(w.flip), asmgen.PackFlip},
+		{"transpose.to", unsafe.Offsetof(w.to), asmgen.PackTo},
 		{"qTile.acc", unsafe.Offsetof(q.acc), asmgen.QTileAcc},
 	} {
 		if c.got != c.want {

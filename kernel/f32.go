@@ -45,9 +45,13 @@ func PackF32T(dst, src []float32, n, k, ld int) {
 		panel := dst[p*panelWidth*k:][:panelWidth*k]
 		w := min(panelWidth, n-p*panelWidth)
 		for i := range k {
-			row := panel[i*panelWidth:][:panelWidth]
-			copy(row, src[i*ld+p*panelWidth:][:w])
-			clear(row[w:])
+			row := (*[panelWidth]float32)(panel[i*panelWidth:])
+			if from := src[i*ld+p*panelWidth:]; w == panelWidth {
+				*row = [panelWidth]float32(from)
+			} else {
+				copy(row[:], from[:w])
+				clear(row[w:])
+			}
 		}
 	}
 }

@@ -65,6 +65,7 @@ var goldenBits = map[string]string{
 	"LayerNormBackward":   "ec883e915ef4bd65",
 	"RMSNormBackward":     "3b506ac76bddd8b9",
 	"AdamW":               "2f36b3e813b60420",
+	"PackPairs":           "0fd249b9b0e4ddd3",
 	"softmax backward":    "35d54e96d141e5ca",
 }
 

@@ -9,11 +9,12 @@ import (
 // words out side by side, which float32, pairs of bfloat16 and quads of bytes
 // all are. internal/asmgen reads the fields by offset.
 type transpose struct {
-	dst    unsafe.Pointer // rows of sixteen words
+	dst    unsafe.Pointer // where the sixteen first words go
 	src    unsafe.Pointer // the first row
 	stride int            // bytes between rows
 	groups int            // groups of four words of a row, at least one
 	flip   uint32         // all words are XORed with it
+	to     int            // bytes from one place of sixteen words to the next
 }
 
 // packGroups is how many groups of four words one call of assembly takes, so
@@ -31,7 +32,43 @@ func sideBySide[T float32 | uint16](dst, src []T, stride, words int) int {
 		from := src[done*4/size:][:15*stride/size+groups*16/size]
 		to := dst[done*4/size*panelWidth:][:groups*16/size*panelWidth]
 		t := transpose{
-			dst: unsafe.Pointer(&to[0]), src: unsafe.Pointer(&from[0]), stride: stride, groups: groups,
+			dst: unsafe.Pointer(&to[0]), src: unsafe.Pointer(&from[0]), stride: stride, groups: groups, to: 4 * panelWidth,
+		}
+		if !t.run() {
+			return 0
+		}
+		done += 4 * groups
+	}
+	return done
+}
+
+// Transpose sets dst[c·ldd + r] = src[r·ld + c] for rows × cols elements.
+func Transpose(dst []float32, ldd int, src []float32, ld, rows, cols int) {
+	for r0 := 0; r0 < rows; r0 += panelWidth {
+		n, done := min(panelWidth, rows-r0), 0
+		if n == panelWidth {
+			done = transposeRows(dst[r0:], ldd, src[r0*ld:], ld, cols)
+		}
+		block := src[r0*ld:]
+		for c := done; c < cols; c++ {
+			d := dst[c*ldd+r0:][:n]
+			for r := range d {
+				d[r] = block[r*ld+c]
+			}
+		}
+	}
+}
+
+// transposeRows is Transpose of sixteen rows for as many columns as a fast path
+// takes, whose number it returns.
+func transposeRows(dst []float32, ldd int, src []float32, ld, cols int) int {
+	done := 0
+	for rest := cols / 4; rest > 0; rest -= packGroups {
+		groups := min(rest, packGroups)
+		from := src[done:][:15*ld+4*groups]
+		to := dst[done*ldd:][:(4*groups-1)*ldd+panelWidth]
+		t := transpose{
+			dst: unsafe.Pointer(&to[0]), src: unsafe.Pointer(&from[0]), stride: 4 * ld, groups: groups, to: 4 * ldd,
 		}
 		if !t.run() {
 			return 0
@@ -62,7 +99,7 @@ func quantSideBySide(typ QuantType, quants, rows []byte, rowBytes int) bool {
 	rows = rows[:15*rowBytes+f.blockBytes]
 	quants = quants[:bytes*panelWidth]
 	t := transpose{
-		dst: unsafe.Pointer(&quants[0]), src: unsafe.Pointer(&rows[from]), stride: rowBytes, groups: bytes / 16, flip: flip,
+		dst: unsafe.Pointer(&quants[0]), src: unsafe.Pointer(&rows[from]), stride: rowBytes, groups: bytes / 16, flip: flip, to: 4 * panelWidth,
 	}
 	if !t.run() {
 		return false

@@ -3,6 +3,7 @@ package kernel
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
@@ -13,6 +14,33 @@ func TestPackFloat(t *testing.T) {
 			for _, k := range []int{0, 1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 33, 66, 140} {
 				checkPackF32(t, n, k)
 				checkPackBF16(t, n, k)
+			}
+		}
+	})
+}
+
+// TestTranspose compares with the transpose written out, in all shapes, and
+// demands that nothing else changes.
+func TestTranspose(t *testing.T) {
+	onEveryPath(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(41, 42))
+		for _, rows := range []int{1, 15, 16, 17, 33, 64} {
+			for _, cols := range []int{1, 3, 4, 5, 8, 63, 64, 4*packGroups + 6} {
+				ld, ldd := cols+r.IntN(3), rows+r.IntN(3)
+				src, dst := make([]float32, (rows-1)*ld+cols), make([]float32, cols*ldd)
+				fill(src, r, fillers[2].next)
+				fill(dst, r, fillers[0].next)
+				before := slices.Clone(dst)
+				Transpose(dst, ldd, src, ld, rows, cols)
+				for at, got := range dst {
+					want := before[at]
+					if c, row := at/ldd, at%ldd; row < rows {
+						want = src[row*ld+c]
+					}
+					if !sameBits(got, want) {
+						t.Fatalf("%d × %d: place %d is %v, want %v", rows, cols, at, got, want)
+					}
+				}
 			}
 		}
 	})

@@ -43,6 +43,7 @@ const (
 	opNormSums
 	opNormBackward
 	opAdamW
+	opPackPairs
 	opCount
 )
 
@@ -56,6 +57,7 @@ type vec struct {
 	r, q    float32 // results of a reduction, or parameters
 	d       *float32
 	u       float32
+	stride  int // of opPackPairs: bytes from a step to the next in a and b
 }
 
 // Assembly cannot be preempted: one call takes some 20 µs of the slowest
@@ -198,6 +200,23 @@ func runAdamW(p, m, v, g []float32, s *AdamWStep) int {
 			return 0
 		}
 		done += arg.steps * lanes
+	}
+	return done
+}
+
+// runPackPairs is run for opPackPairs: sixteen columns of pairs of rows, ld
+// elements long, become rows of a panel. It returns the number of pairs.
+func runPackPairs(dst []uint16, src []float32, ld, pairs int) int {
+	var v vec
+	v.stride = 8 * ld
+	done := 0
+	for rest := pairs; rest > 0; rest -= vecMaxSteps {
+		v.steps = min(rest, vecMaxSteps)
+		v.dst, v.a, v.b = unsafe.Pointer(&dst[done*bf16Row]), &src[2*done*ld], &src[(2*done+1)*ld]
+		if !opPackPairs.call(&v) {
+			return 0
+		}
+		done += v.steps
 	}
 	return done
 }

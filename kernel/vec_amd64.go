@@ -87,6 +87,8 @@ func (op vecOp) callAVX2(v *vec) {
 		normBackwardAVX2(v)
 	case opAdamW:
 		adamWAVX2(v)
+	case opPackPairs:
+		packPairsAVX2(v)
 	}
 }
 
@@ -162,6 +164,8 @@ func (op vecOp) callAVX512(v *vec) {
 		normBackwardAVX512(v)
 	case opAdamW:
 		adamWAVX512(v)
+	case opPackPairs:
+		packPairsAVX512(v)
 	}
 }
 
@@ -271,6 +275,9 @@ func normBackwardAVX2(v *vec)
 func adamWAVX2(v *vec)
 
 //go:noescape
+func packPairsAVX2(v *vec)
+
+//go:noescape
 func addAVX512(v *vec)
 
 //go:noescape
@@ -374,3 +381,6 @@ func normBackwardAVX512(v *vec)
 
 //go:noescape
 func adamWAVX512(v *vec)
+
+//go:noescape
+func packPairsAVX512(v *vec)

@@ -1,6 +1,7 @@
 package kernel
 
 import (
+	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -54,6 +55,11 @@ var vecSpecial = map[string]func(e *vecMemory){
 		for i := range e.dst {
 			g, n := float32(e.a[i]*(e.vec.u+e.b[i])), float32((e.c[i]-e.vec.s)*e.vec.t)
 			e.dst[i] = e.vec.t * ((g - e.vec.r) - float32(n*e.vec.q))
+		}
+	},
+	"packPairs": func(e *vecMemory) {
+		for i := range e.dst { // every step reads the same rows
+			e.dst[i] = math.Float32frombits(uint32(toBF16(e.a[i%lanes])) | uint32(toBF16(e.b[i%lanes]))<<16)
 		}
 	},
 	"adamW": func(e *vecMemory) {

@@ -80,6 +80,18 @@ var vecCases = []struct {
 		AdamW(dst, m, v, a, &AdamWStep{Keep: t, Beta1: s, New1: 1 - s, Beta2: 0.9, New2: 0.1, Root: 2, Eps: 1e-8, Rate: 0.5})
 		return Sum(m) + Sum(v)
 	}},
+	{"PackPairs", opPackPairs, func(dst, a, b []float32, s, t float32) float32 {
+		const n = 21
+		panels := make([]uint16, PanelLenBF16(n, len(a)/n))
+		PackBF16T(panels, a, n, len(a)/n, n)
+		for i := range dst {
+			dst[i] = 0
+			if i < len(panels) {
+				dst[i] = float32(panels[i])
+			}
+		}
+		return 0
+	}},
 	{"GeGLUTanh", opGeGLUTanh, func(dst, a, b []float32, s, t float32) float32 { GeGLUTanh(dst, a, b); return 0 }},
 }
 
@@ -207,6 +219,7 @@ func TestVecOffsets(t *testing.T) {
 		{"q", unsafe.Offsetof(v.q), asmgen.VecQ},
 		{"d", unsafe.Offsetof(v.d), asmgen.VecD},
 		{"u", unsafe.Offsetof(v.u), asmgen.VecU},
+		{"stride", unsafe.Offsetof(v.stride), asmgen.VecStride},
 	} {
 		if c.got != c.want {
 			t.Errorf("vec.%s is at %d, the generator says %d", c.field, c.got, c.want)

@@ -591,7 +591,7 @@ func (t *attentionBack[T]) keys(sc *backScratch[T], row, n, head int) {
 	k, v, kvHead := t.n.keys.k, t.n.keys.v, head/(t.Heads/t.KVHeads)
 	src := k.Data[row*k.Stride+kvHead*t.Dim:]
 	sc.k.x, sc.k.ld = rowsOf(sc.k.mem, src, k.Stride, n, t.Dim)
-	transpose(sc.f, PageTokens, src, k.Stride, n, t.Dim)
+	kernel.Transpose(sc.f, PageTokens, src, k.Stride, n, t.Dim)
 	sc.kT.x, sc.kT.ld = rowsOf(sc.kT.mem, sc.f, PageTokens, t.Dim, n)
 	sc.v.x, sc.v.ld = rowsOf(sc.v.mem, v.Data[row*v.Stride+kvHead*t.VDim:], v.Stride, n, t.VDim)
 }

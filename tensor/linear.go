@@ -284,7 +284,7 @@ func (t *weightGradTask[T]) Do(worker, i int) {
 // product over the tokens.
 func (t *weightGradTask[T]) transposed(worker int, src []float32, stride, n int) []T {
 	f := t.scratch[worker*t.step*t.ld:][:n*t.ld]
-	transpose(f, t.ld, src, stride, t.k, n)
+	kernel.Transpose(f, t.ld, src, stride, t.k, n)
 	if !isBF16[T]() {
 		return cast[T](f)
 	}

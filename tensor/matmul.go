@@ -1,5 +1,7 @@
 package tensor
 
+import "wenmo/kernel"
+
 // MatMul returns a·b for each of batch pairs of matrices: a [batch·m, k], b
 // [batch·k, n], or with transposed b [batch·n, k], give [batch·m, n]. Weights
 // go through Linear instead, which packs them once.
@@ -79,7 +81,7 @@ func (t *matMulTask) Do(worker, i int) {
 	a, lda := t.a, t.lda
 	if t.byCol {
 		a, lda = t.left[worker*t.m*t.k:], t.k
-		transpose(a, lda, t.a[i*t.k*t.lda:], t.lda, t.k, t.m)
+		kernel.Transpose(a, lda, t.a[i*t.k*t.lda:], t.lda, t.k, t.m)
 	} else {
 		a = a[i*t.m*t.lda:]
 	}

@@ -131,20 +131,6 @@ func roundRow[T element](dst []T, src []float32) {
 	}
 }
 
-// transpose sets dst[c·ldd + r] = src[r·ld + c] for rows × cols elements.
-func transpose(dst []float32, ldd int, src []float32, ld, rows, cols int) {
-	for r0 := 0; r0 < rows; r0 += 16 {
-		n := min(16, rows-r0)
-		block := src[r0*ld:]
-		for c := range cols {
-			d := dst[c*ldd+r0:][:n]
-			for r := range d {
-				d[r] = block[r*ld+c]
-			}
-		}
-	}
-}
-
 // productTask multiplies m rows of x with all panels of w.
 type productTask[T element] struct {
 	dst      []float32

@@ -9,18 +9,19 @@ import (
 // Offsets of the fields of kernel's struct vec, the argument of all kernels
 // that work element by element.
 const (
-	VecDst   = 0  // pointer: results
-	VecA     = 8  // pointers: operands
-	VecB     = 16 //
-	VecC     = 24 //
-	VecS     = 32 // float32 parameters
-	VecT     = 36 //
-	VecSteps = 40 // of sixteen elements each, at least one
-	VecLanes = 48 // pointer: the sixteen partial results of a reduction
-	VecR     = 56 // float32: a reduction's result, if these were all elements
-	VecQ     = 60 // float32: a second one; both are parameters of others
-	VecD     = 64 // pointer: an operand
-	VecU     = 72 // float32 parameter
+	VecDst    = 0  // pointer: results
+	VecA      = 8  // pointers: operands
+	VecB      = 16 //
+	VecC      = 24 //
+	VecS      = 32 // float32 parameters
+	VecT      = 36 //
+	VecSteps  = 40 // of sixteen elements each, at least one
+	VecLanes  = 48 // pointer: the sixteen partial results of a reduction
+	VecR      = 56 // float32: a reduction's result, if these were all elements
+	VecQ      = 60 // float32: a second one; both are parameters of others
+	VecD      = 64 // pointer: an operand
+	VecU      = 72 // float32 parameter
+	VecStride = 80 // bytes from a step to the next, of a kernel that says so
 )
 
 // vecStep is the number of elements of a step, and of lanes of a reduction.

@@ -100,12 +100,7 @@ var vecKernels = []struct {
 	}},
 	{"roundBF16", func(v *vecKernel) {
 		v.each(func() {
-			x := v.load(vecA)
-			upper := v.op("VPSRLD", Imm(16), x)
-			even := v.and(upper, v.bits(1))
-			rounded := v.op("VPADDD", v.bits(0x7fff), v.op("VPADDD", even, x))
-			quiet := v.or(upper, v.bits(0x40))
-			v.storeHalf(v.ifNaN(x, quiet, v.op("VPSRLD", Imm(16), rounded)))
+			v.storeHalf(v.op("VPSRLD", Imm(16), v.roundBF16(v.load(vecA))))
 		})
 	}},
 	{"siluBackward", unaryBack((*vecKernel).bothSiLU)},
@@ -117,6 +112,7 @@ var vecKernels = []struct {
 	{"normSums", (*vecKernel).normSums},
 	{"normBackward", (*vecKernel).normBackward},
 	{"adamW", (*vecKernel).adamW},
+	{"packPairs", (*vecKernel).packPairs},
 }
 
 // unaryBack multiplies the gradient a by the derivative at b.
@@ -236,4 +232,29 @@ func (v *vecKernel) adamW() {
 		d := v.add(v.mul(v.op("VSQRTPS", s), root), eps)
 		v.store(v.sub(v.mul(keep, v.at(vecDst)), v.div(v.mul(m, rate), d)))
 	})
+}
+
+// packPairs rounds rows of sixteen elements, the even ones at a and the odd ones
+// at b, and stores them as pairs: the even one's bfloat16 is the lower half of a
+// word.
+func (v *vecKernel) packPairs() {
+	stride := vecLanes // has none
+	v.Op("MOVQ", At(vecArg, VecStride), stride)
+	row := func(base Reg) Reg { return v.op("VMOVUPS", At(base, v.part*v.bytes)) }
+	v.each(func() {
+		even := v.op("VPSRLD", Imm(16), v.roundBF16(row(vecA)))
+		odd := v.and(v.roundBF16(row(vecB)), v.bits(0xffff0000))
+		v.store(v.or(even, odd))
+		if v.part == v.parts()-1 {
+			v.Op("ADDQ", stride, vecA)
+			v.Op("ADDQ", stride, vecB)
+		}
+	})
+}
+
+// roundBF16 is toBF16 in the upper half; the lower half is undefined.
+func (v *vecKernel) roundBF16(x Reg) Reg {
+	even := v.and(v.op("VPSRLD", Imm(16), x), v.bits(1))
+	rounded := v.op("VPADDD", v.bits(0x7fff), v.op("VPADDD", even, x))
+	return v.ifNaN(x, v.or(x, v.bits(0x400000)), rounded)
 }
