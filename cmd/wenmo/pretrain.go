@@ -73,7 +73,7 @@ func (r *runCommandLine) command(name string, tasks []string) *cobra.Command {
 		f.BoolVar(&r.resume, "resume", false, say("flag.resume"))
 		f.BoolVar(&r.plan, "plan", false, say("flag.plan"))
 		f.StringVar(&r.report, "report", "", say("flag.report"))
-		f.BoolVar(&r.json, "json", false, say("flag.run_json"))
+		f.BoolVar(&r.json, "json", false, say("flag.events_json"))
 	})
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		c, err := r.config(args, tasks[0])
