@@ -22,10 +22,10 @@ import (
 var formats = map[string]string{
 	".txt": "txt", ".text": "txt", ".md": "txt",
 	".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json",
-	".csv": "csv", ".tsv": "tsv",
+	".csv": "csv", ".tsv": "tsv", ".parquet": "parquet",
 }
 
-const knownFormats = "txt, jsonl, json, csv, tsv"
+const knownFormats = "txt, jsonl, json, csv, tsv, parquet"
 
 const (
 	byteOrderMark = "\ufeff"
@@ -166,6 +166,9 @@ func openData(path string, opt ReadOptions) (*dataFile, error) {
 }
 
 func (f *dataFile) start(format, compression string) error {
+	if format == "parquet" {
+		return f.startParquet(compression)
+	}
 	in, err := f.decompress(compression)
 	if err != nil {
 		return err

@@ -78,7 +78,7 @@ const (
 // preparer is a Prepare under way.
 type preparer struct {
 	opt        PrepareOptions
-	maxTokens  int // of a shard
+	maxTokens  int         // of a shard
 	evaluation *evaluation // nil: none
 	evalKey    string
 	progress   PrepareProgress
