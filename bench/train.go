@@ -243,7 +243,7 @@ func madeUpBatches(opt TrainOptions, shape trainShape, m *model.Model) [][]datas
 			switch {
 			case classes:
 				s.Targets = []float32{float32(s.IDs[0] % 4)}
-			case m.MaskedLM:
+			case m.Head == model.MaskedHead:
 				s.Labels = make([]int32, shape.length)
 				for j := range s.Labels {
 					s.Labels[j] = dataset.NoLabel

@@ -97,6 +97,9 @@ func bertModel(m *Model, c *Config, l *Loader) {
 	p := l.Prefix("embeddings.word_embeddings.weight", "", "bert.")
 	b := buildBert(m, c, l, p)
 	m.Head = NoHead
+	if l.Has("classifier.weight") && !l.Has(p+"pooler.dense.weight") {
+		l.fail(fmt.Errorf("%s: the classifier lacks its pooler, which GGUF leaves out: open the directory that the file was made of, or a packed file of it", l.file.Path()))
+	}
 	if l.Has(p + "pooler.dense.weight") {
 		b.takePooler(m, l, p)
 	}
@@ -138,7 +141,7 @@ func (b *bert) takeClassifier(m *Model, l *Loader, name string, classes int) {
 func bertForMaskedLM(m *Model, c *Config, l *Loader) {
 	p := l.Prefix("embeddings.word_embeddings.weight", "bert.", "")
 	b := buildBert(m, c, l, p)
-	m.MaskedLM, m.Head = true, MaskedHead
+	m.Head = MaskedHead
 	const head = "cls.predictions."
 	transform := l.Linear([]string{head + "transform.dense"}, []int{m.Hidden}, m.Hidden, true)
 	ln := layerNorms{l: l, eps: c.epsilon("layer_norm_eps", 1e-12), hidden: m.Hidden}

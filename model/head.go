@@ -62,12 +62,20 @@ func withLabels(head Head, build builder) builder {
 	}
 }
 
+// maxUnnamed bounds the labels that a config only counts.
+const maxUnnamed = 1 << 16
+
 // labels reads id2label: the name of each class. Without it there are
 // num_labels of them, or two, as in transformers.
 func (c *Config) labels() []string {
 	names := c.Object("id2label")
 	if names == nil {
-		labels := make([]string, c.IntOr("num_labels", 2))
+		n := c.IntOr("num_labels", 2)
+		if n > maxUnnamed {
+			c.fail("num_labels", "is %d without names in id2label, want at most %d", n, maxUnnamed)
+			n = 1
+		}
+		labels := make([]string, n)
 		for i := range labels {
 			labels[i] = fmt.Sprintf("LABEL_%d", i)
 		}

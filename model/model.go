@@ -25,7 +25,6 @@ type Model struct {
 	MaxLength                    int // longest sequence it computes; Context unless positions set no limit
 	KV                           tensor.KVShape
 	Bidirectional                bool // an encoder: every token sees every other
-	MaskedLM                     bool // logits are for the token at the place itself
 	Head                         Head
 	Labels                       []string // of a head that classifies, by class
 	Problem                      Problem  // of a SequenceHead

@@ -311,7 +311,7 @@ func (r *training) batch(sequences []sequence) (b *nn.Batch, labels []int32, rel
 		b.IDs, b.TypeIDs, labels = append(b.IDs, s.ids...), append(b.TypeIDs, s.types...), append(labels, s.labels...)
 		b.Spans = append(b.Spans, span)
 	}
-	if !r.m.MaskedLM {
+	if r.m.Head == CausalHead {
 		shifted := make([]int32, len(labels))
 		tensor.ShiftLabels(shifted, labels, b.Spans)
 		labels = shifted
