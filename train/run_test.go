@@ -1,0 +1,254 @@
+package train
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"wenmo/tokenizer"
+)
+
+// smallRun makes a text, a tokenizer and the config of a run over them that
+// takes a moment.
+func smallRun(t testing.TB) *Config {
+	t.Helper()
+	dir := t.TempDir()
+	var text strings.Builder
+	for i := range 300 {
+		fmt.Fprintf(&text, "The %s number %d sees the %s. 第%d天，天气很好。\n\n", []string{"cat", "dog", "bird"}[i%3], i, []string{"sun", "moon"}[i%2], i)
+	}
+	tok, err := tokenizer.ByteLevel(300)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := tok.Save(filepath.Join(dir, "tokenizer.json")); err != nil {
+		t.Fatal(err)
+	}
+	data := filepath.Join(dir, "text.txt")
+	if err := os.WriteFile(data, []byte(text.String()), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	c := &Config{Task: TaskCausalLM, Out: filepath.Join(dir, "out"), Threads: 2, Data: []SourceConfig{{Path: data, Separator: "blank"}}}
+	c.Model = ModelConfig{Tokenizer: dir, Layers: 2, Width: 32, Heads: 2, Context: 64}
+	c.Train = LengthConfig{Steps: 12, BatchTokens: 256, MicroTokens: 128, EMA: 0.9}
+	c.Dataset.HeldOut = 0.1
+	c.Watch.ValidateEvery = 4
+	return c
+}
+
+// finished runs a config to its end and returns its weights.
+func finished(t testing.TB, c *Config, opt RunOptions) []byte {
+	t.Helper()
+	if opt.Log == nil {
+		opt.Log = func(text string) { t.Log(text) }
+	}
+	if err := Run(t.Context(), c, opt); err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(filepath.Join(c.Out, weightsFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+// copyOf returns a config of the same run in another folder.
+func copyOf(t testing.TB, c *Config) *Config {
+	t.Helper()
+	other := *c
+	other.Out = filepath.Join(t.TempDir(), "out")
+	return &other
+}
+
+// TestRunIsTheSame demands the same model, byte for byte, for any number of
+// threads and any size of micro-batches, and however often a run is broken off.
+func TestRunIsTheSame(t *testing.T) {
+	for _, dtype := range []string{"f32", "bf16"} {
+		t.Run(dtype, func(t *testing.T) {
+			base := smallRun(t)
+			base.DType = dtype
+			want := finished(t, copyOf(t, base), RunOptions{})
+			t.Run("threads", func(t *testing.T) {
+				c := copyOf(t, base)
+				c.Threads = 1
+				same(t, finished(t, c, RunOptions{}), want)
+			})
+			t.Run("micro-batches", func(t *testing.T) {
+				c := copyOf(t, base)
+				c.Train.MicroTokens = 64
+				same(t, finished(t, c, RunOptions{}), want)
+			})
+			t.Run("resumed", func(t *testing.T) { same(t, inPieces(t, copyOf(t, base)), want) })
+		})
+	}
+}
+
+func same(t *testing.T, got, want []byte) {
+	t.Helper()
+	if !bytes.Equal(got, want) {
+		t.Error("the weights are not those of the unbroken run")
+	}
+}
+
+// inPieces runs a config in pieces of a few steps.
+func inPieces(t *testing.T, c *Config) []byte {
+	t.Helper()
+	for piece := 0; ; piece++ {
+		again := c
+		if piece > 0 {
+			var err error
+			if again, err = ResumeConfig("", c.Out); err != nil {
+				t.Fatal(err)
+			}
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		steps := 0
+		err := Run(ctx, again, RunOptions{
+			Resume: piece > 0, Log: func(text string) { t.Error(text) },
+			Told: func(e Event) {
+				if e.Train != nil {
+					if steps++; steps == 3 {
+						stop()
+					}
+				}
+			},
+		})
+		stop()
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, context.Canceled) {
+			t.Fatal(err)
+		}
+	}
+	data, err := os.ReadFile(filepath.Join(c.Out, weightsFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+// TestRunRefuses demands an error for what cannot be meant.
+func TestRunRefuses(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		change func(c *Config)
+		want   string
+	}{
+		{"no such task", func(c *Config) { c.Task = "poetry" }, `task: "poetry" is not one of`},
+		{"no data", func(c *Config) { c.Data = nil }, "want at least one [[data]]"},
+		{"missing data", func(c *Config) { c.Data[0].Path += ".not" }, "no such file"},
+		{"no tokenizer", func(c *Config) { c.Model.Tokenizer = "" }, "want a tokenizer"},
+		{"width", func(c *Config) { c.Model.Heads = 3 }, "do not divide"},
+		{"rate", func(c *Config) { c.Optimizer.Rate = -1 }, "optimizer.rate"},
+		{"head of its own", func(c *Config) { c.Task = TaskClassify }, "model.base"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			cfg := smallRun(t)
+			c.change(cfg)
+			err := Run(t.Context(), cfg, RunOptions{Log: func(string) {}})
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("error %v, want one with %q", err, c.want)
+			}
+		})
+	}
+}
+
+// TestResumeRefuses demands an error for checkpoints that are damaged or of
+// another run, and that the last good one serves.
+func TestResumeRefuses(t *testing.T) {
+	c := smallRun(t)
+	want := finished(t, c, RunOptions{})
+	checkpoints := &Checkpoints{Dir: filepath.Join(c.Out, checkpointsDir)}
+	steps, err := checkpoints.Steps()
+	if err != nil || len(steps) < 2 {
+		t.Fatalf("checkpoints %v, error %v: want at least two", steps, err)
+	}
+	newest := checkpoints.path(steps[len(steps)-1])
+	truncate(t, filepath.Join(newest, weightsFile))
+	again, err := ResumeConfig("", c.Out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var logged []string
+	got := finished(t, again, RunOptions{Resume: true, Log: func(text string) { logged = append(logged, text) }})
+	same(t, got, want)
+	if len(logged) != 1 || !strings.Contains(logged[0], "damaged") {
+		t.Errorf("logged %q, want that a file is damaged", logged)
+	}
+	other, err := ResumeConfig("", c.Out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other.Optimizer.Rate *= 2
+	if err := Run(t.Context(), other, RunOptions{Resume: true, Log: func(string) {}}); err == nil || !strings.Contains(err.Error(), "another run") {
+		t.Errorf("error %v, want that the checkpoint is of another run", err)
+	}
+	if err := Run(t.Context(), c, RunOptions{Log: func(string) {}}); err == nil || !strings.Contains(err.Error(), "--resume") {
+		t.Errorf("error %v, want that there is a run already", err)
+	}
+}
+
+func truncate(t *testing.T, path string) {
+	t.Helper()
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(path, info.Size()/2); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestConfig(t *testing.T) {
+	c := smallRun(t)
+	if err := c.Complete(); err != nil {
+		t.Fatal(err)
+	}
+	again, err := ParseConfig([]byte(c.Text()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again.Text() != c.Text() {
+		t.Errorf("a config changes when it is read again:\n%s\n%s", c.Text(), again.Text())
+	}
+	for _, bad := range []struct{ text, want string }{
+		{"task = 'causal-lm'\nsteps = 3\n", `line 2: there is no key "steps"`},
+		{"[train]\nsteps = 'many'\n", "line 2"},
+		{"[train\n", "line 1"},
+	} {
+		if _, err := ParseConfig([]byte(bad.text)); err == nil || !strings.Contains(err.Error(), bad.want) {
+			t.Errorf("error of %q is %v, want one with %q", bad.text, err, bad.want)
+		}
+	}
+	for _, set := range []struct {
+		key, value string
+		ok         bool
+	}{{"train.steps", "7", true}, {"out", "a b", true}, {"watch.prompts", `["x"]`, true}, {"train.epoch", "1", false}, {"train.steps", "x", false}} {
+		if err := again.Set(set.key, set.value); (err == nil) != set.ok {
+			t.Errorf("setting %s to %s: error %v", set.key, set.value, err)
+		}
+	}
+	if again.Train.Steps != 7 || again.Out != "a b" || len(again.Watch.Prompts) != 1 {
+		t.Errorf("what was set is %d, %q, %q", again.Train.Steps, again.Out, again.Watch.Prompts)
+	}
+}
+
+func FuzzConfig(f *testing.F) {
+	f.Add([]byte("task = 'causal-lm'\n[[data]]\npath = 'x'\n"))
+	f.Add([]byte("[model]\nlayers = 3\n[train]\ntokens = '5M'"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		c, err := ParseConfig(data)
+		if err != nil {
+			return
+		}
+		if c.Complete() == nil {
+			c.Text()
+		}
+	})
+}
