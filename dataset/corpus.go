@@ -120,7 +120,7 @@ func newCorpus(sources []Source, plan []plannedSource, opt PrepareOptions) (*Cor
 
 // selectFile selects among the sequences of a file, the first of which is at.
 func (s *corpusSource) selectFile(f preparedFile, at int, seen *hashSet, opt PrepareOptions) (ManifestFile, error) {
-	m := ManifestFile{Path: f.path, SHA256: f.sha256, Size: f.size, ManifestCounts: ManifestCounts{
+	m := ManifestFile{Path: f.paths[0], Files: len(f.paths), SHA256: f.sha256, Size: f.size, ManifestCounts: ManifestCounts{
 		Documents: f.info.Documents, Bytes: f.info.Bytes, Empty: f.info.Empty, Broken: f.info.Broken,
 	}}
 	limit := heldOutLimit(opt.HeldOut)

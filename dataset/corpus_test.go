@@ -289,6 +289,41 @@ func TestHeldOutIsStable(t *testing.T) {
 	}
 }
 
+// TestPrepareSmallFiles compares a folder of small files, whole or resumed, with
+// one file of the same documents.
+func TestPrepareSmallFiles(t *testing.T) {
+	dir, docs := t.TempDir(), texts("a", 700, 3000)
+	for i, text := range docs {
+		if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("%04d.txt", i)), []byte(text), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	enc := byteEncoder(t)
+	whole := mustPrepare(t, []Source{{Path: jsonl(t, "a.jsonl", docs), Encoder: enc}}, PrepareOptions{}, shardTokens).sources[0]
+	shards := t.TempDir()
+	for range 2 {
+		c := mustPrepare(t, []Source{{Path: dir, Encoder: enc}}, PrepareOptions{Dir: shards}, 300000)
+		s := c.sources[0]
+		if f := c.Manifest.Sources[0].Files; len(f) != 1 || f[0].Files != 700 || len(s.list) < 3 {
+			t.Errorf("%d shards, manifest %+v", len(s.list), f)
+		}
+		for i := range max(s.len(), whole.len()) {
+			one, k := s.at(i)
+			want, n := whole.at(i)
+			if one.hash(k) != want.hash(n) || one.length(k) != want.length(n) {
+				t.Fatalf("document %d differs", i)
+			}
+		}
+		if err := os.Remove(s.list[2].file.Path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	files, err := plannedFiles([]string{write(t, "a.txt", "a"), write(t, "b.txt", strings.Repeat("b", smallFile+1)), write(t, "c.txt", "c"), write(t, "d.txt", "d")})
+	if err != nil || len(files) != 3 || len(files[2].paths) != 2 {
+		t.Errorf("%+v, %v", files, err)
+	}
+}
+
 func TestPrepareErrors(t *testing.T) {
 	path := jsonl(t, "a.jsonl", texts("a", 10, 50))
 	enc := byteEncoder(t)

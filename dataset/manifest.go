@@ -40,11 +40,12 @@ type ManifestCounts struct {
 	Broken       int64 `json:"broken,omitempty"` // records left out, not among Documents
 }
 
-// ManifestFile is a file in a manifest.
+// ManifestFile is a file in a manifest, or a series of small ones.
 type ManifestFile struct {
-	Path   string `json:"path"`
-	SHA256 string `json:"sha256"`
-	Size   int64  `json:"size"` // bytes
+	Path   string `json:"path"`   // of the first
+	Files  int    `json:"files"`  // how many, by their names
+	SHA256 string `json:"sha256"` // of the file; of several, that of their hashes and formats
+	Size   int64  `json:"size"`   // bytes
 	ManifestCounts
 }
 

@@ -3,11 +3,8 @@ package dataset
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -53,8 +50,8 @@ type PrepareOptions struct {
 
 // PrepareProgress says how far Prepare is.
 type PrepareProgress struct {
-	File        string
-	Done, Total int64 // bytes of all files, compressed as they are
+	File        string // the first, of small ones taken together
+	Done, Total int64  // bytes of all files, compressed as they are
 	Documents   int64
 	Tokens      int64
 }
@@ -95,9 +92,6 @@ type preparer struct {
 // 32 bytes per document for finding duplicates (not with KeepDuplicates), a
 // quarter byte per document for the selection, and 16 to 32 bytes per word of
 // the evaluation sets. The shards are the same for any number of threads.
-//
-// A folder of very many files needs as many maps, of which a system allows some
-// 65,000 to a process.
 func Prepare(ctx context.Context, sources []Source, opt PrepareOptions) (*Corpus, error) {
 	return prepare(ctx, sources, opt, shardTokens)
 }
@@ -181,9 +175,9 @@ type plannedSource struct {
 	files []preparedFile
 }
 
-// preparedFile is a file and its shards.
+// preparedFile is a file, or a series of small ones, and its shards.
 type preparedFile struct {
-	path   string
+	paths  []string
 	size   int64
 	sha256 string
 	info   shardInfo // of all shards
@@ -197,13 +191,11 @@ func (p *preparer) plan(sources []Source) ([]plannedSource, error) {
 		if err != nil {
 			return nil, err
 		}
-		for _, path := range paths {
-			info, err := os.Stat(path)
-			if err != nil {
-				return nil, err
-			}
-			plan[i].files = append(plan[i].files, preparedFile{path: path, size: info.Size()})
-			p.progress.Total += info.Size()
+		if plan[i].files, err = plannedFiles(paths); err != nil {
+			return nil, err
+		}
+		for _, file := range plan[i].files {
+			p.progress.Total += file.size
 		}
 	}
 	return plan, nil
@@ -239,35 +231,17 @@ func (p *preparer) readEvaluation(ctx context.Context) error {
 	return err
 }
 
-func hashFile(ctx context.Context, path string) (string, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	h := sha256.New()
-	for {
-		_, err := io.CopyN(h, f, readBuffer)
-		if err == io.EOF {
-			return hex.EncodeToString(h.Sum(nil)), nil
-		}
-		if err = errors.Join(err, ctx.Err()); err != nil {
-			return "", fmt.Errorf("%s: %w", path, err)
-		}
-	}
-}
-
 // file opens the shards of a file and makes those that are missing.
 func (p *preparer) file(ctx context.Context, source Source, file *preparedFile) (err error) {
-	if file.sha256, err = hashFile(ctx, file.path); err != nil {
+	if file.sha256, err = hashFiles(ctx, file.paths); err != nil {
 		return err
 	}
-	format, compression := formatOf(file.path)
+	format, compression := formatOf(file.paths[0])
 	key, err := keyOf(file.sha256, format, compression, source.Read, source.Encoder.Key, source.Encoder.VocabSize, p.evalKey, p.maxTokens)
 	if err != nil {
 		return err
 	}
-	p.progress.File = file.path
+	p.progress.File = file.paths[0]
 	before := p.progress.Done
 	for !file.info.Last {
 		path := p.shardPath(key[:32], len(file.shards))

@@ -19,15 +19,12 @@ type fileWriter struct {
 func (w *fileWriter) write(ctx context.Context) error {
 	opt := w.source.Read
 	opt.Log = w.opt.Log
-	f, err := openData(w.file.path, opt)
-	if err != nil {
-		return err
-	}
+	f := &series{paths: w.file.paths, opt: opt}
 	defer f.Close()
 	if err := f.skip(w.file.info.Records); err != nil {
 		return err
 	}
-	w.broken = brokenCount{path: w.file.path, opt: opt, n: int(w.file.info.Broken)}
+	w.broken = brokenCount{path: w.file.paths[0], opt: opt, n: int(w.file.info.Broken)}
 	defer func() {
 		if w.shard != nil {
 			w.shard.abort()

@@ -2,7 +2,6 @@ package dataset
 
 import (
 	"context"
-	"fmt"
 	"sync"
 )
 
@@ -15,8 +14,9 @@ const (
 // batch is a run of records and where their sequences go.
 type batch struct {
 	records []record
-	read    int64 // bytes of the file that have been read, compressed as it is
-	err     error // the reading ended with it, after records
+	from    []*dataFile // of each record
+	read    int64       // bytes of the file that have been read, compressed as it is
+	err     error       // the reading ended with it, after records
 	out     chan encoded
 }
 
@@ -30,24 +30,25 @@ type encoded struct {
 }
 
 // readBatch reads the next batch; an empty one is the end.
-func readBatch(f *dataFile) *batch {
+func readBatch(f *series) *batch {
 	b := &batch{out: make(chan encoded, 1)}
 	for size := 0; len(b.records) < batchRecords && size < batchBytes; {
-		rec, more, err := f.next()
-		if err != nil || !more {
+		rec, from, err := f.next()
+		if err != nil || from == nil {
 			b.err = err
 			break
 		}
 		b.records = append(b.records, rec)
+		b.from = append(b.from, from)
 		size += len(rec.data)
 	}
-	b.read = f.pos.n.Load()
+	b.read = f.position()
 	return b
 }
 
 // tokenise encodes the records of a file on many threads and calls each with
 // what became of its batches, in the order of the file.
-func (p *preparer) tokenise(ctx context.Context, f *dataFile, enc Encoder, each func(encoded) error) error {
+func (p *preparer) tokenise(ctx context.Context, f *series, enc Encoder, each func(encoded) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	work := make(chan *batch)
 	order := make(chan *batch, 2*p.opt.threads())
@@ -72,7 +73,7 @@ func (p *preparer) tokenise(ctx context.Context, f *dataFile, enc Encoder, each 
 	for range p.opt.threads() {
 		group.Go(func() {
 			for b := range work {
-				b.out <- p.encodeBatch(f, enc, b)
+				b.out <- p.encodeBatch(enc, b)
 			}
 		})
 	}
@@ -92,11 +93,11 @@ func (p *preparer) tokenise(ctx context.Context, f *dataFile, enc Encoder, each 
 	return ctx.Err()
 }
 
-func (p *preparer) encodeBatch(f *dataFile, enc Encoder, b *batch) encoded {
+func (p *preparer) encodeBatch(enc Encoder, b *batch) encoded {
 	e := encoded{read: b.read, err: b.err}
-	for _, rec := range b.records {
+	for i, rec := range b.records {
 		e.info.Records++
-		doc, err := f.parse(rec)
+		doc, err := b.from[i].parse(rec)
 		var seqs []Sequence
 		if err == nil {
 			seqs, err = enc.Encode(&doc)
@@ -144,16 +145,4 @@ func (s *shardInfo) add(d shardInfo) {
 	s.Bytes += d.Bytes
 	s.Empty += d.Empty
 	s.Broken += d.Broken
-}
-
-// skip reads n records without looking at them.
-func (f *dataFile) skip(n int64) error {
-	for i := range n {
-		if _, more, err := f.next(); err != nil {
-			return err
-		} else if !more {
-			return fmt.Errorf("%s: ends after %d records of %d", f.path, i, n)
-		}
-	}
-	return nil
 }
