@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -53,7 +54,8 @@ func createCommand() *cobra.Command {
 
 // createdKey names the text that tells of a new model: what it is good for.
 func createdKey(shape string) string {
-	if strings.HasPrefix(shape, "bert") {
+	encoder := func(prefix string) bool { return strings.HasPrefix(shape, prefix) }
+	if slices.ContainsFunc([]string{"bert", "mlm", "classify"}, encoder) {
 		return "create.done_encoder"
 	}
 	return "create.done"
