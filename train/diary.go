@@ -56,10 +56,7 @@ func openDiary(dir string, step int, tensorBoard bool) (*diary, error) {
 	if step == 0 {
 		kept.Reset()
 	}
-	if err := os.WriteFile(d.path+".part", kept.Bytes(), 0o666); err != nil {
-		return nil, err
-	}
-	if err := os.Rename(d.path+".part", d.path); err != nil {
+	if err := replaceFile(d.path, kept.Bytes()); err != nil {
 		return nil, err
 	}
 	var err error
@@ -177,7 +174,11 @@ func (r *run) tell(now time.Time) error {
 		report.Fact{Name: r.word("parameters", "参数量"), Value: fmt.Sprint(r.plan.Params)},
 		report.Fact{Name: r.word("tokens", "训练词元"), Value: fmt.Sprint(r.loop.State.Tokens)},
 		report.Fact{Name: r.word("time", "用时"), Value: (time.Duration(r.loop.State.Seconds) * time.Second).String()})
-	if err := writeTo(filepath.Join(r.cfg.Out, "report.html"), func(b *bytes.Buffer) error { return page.HTML(b, r.lang()) }); err != nil {
+	var html bytes.Buffer
+	if err := page.HTML(&html, r.lang()); err != nil {
+		return err
+	}
+	if err := replaceFile(filepath.Join(r.cfg.Out, "report.html"), html.Bytes()); err != nil {
 		return err
 	}
 	card := r.card(now)
@@ -185,7 +186,7 @@ func (r *run) tell(now time.Time) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(r.cfg.Out, "README.md"), data, 0o666)
+	return replaceFile(filepath.Join(r.cfg.Out, "README.md"), data)
 }
 
 // WriteReport writes the page of a run, as far as it is, to a file.
@@ -194,18 +195,11 @@ func WriteReport(c *Config, path, lang string) error {
 	if err != nil {
 		return err
 	}
-	return writeTo(path, func(b *bytes.Buffer) error { return page.HTML(b, lang) })
-}
-
-func writeTo(path string, fill func(b *bytes.Buffer) error) error {
-	var b bytes.Buffer
-	if err := fill(&b); err != nil {
+	var html bytes.Buffer
+	if err := page.HTML(&html, lang); err != nil {
 		return err
 	}
-	if err := os.WriteFile(path+".part", b.Bytes(), 0o666); err != nil {
-		return err
-	}
-	return os.Rename(path+".part", path)
+	return replaceFile(path, html.Bytes())
 }
 
 func (r *run) lang() string {

@@ -228,7 +228,7 @@ func (r *run) scale(context.Context) error {
 	if r.opt.Planned != nil {
 		r.opt.Planned(c, plan)
 	}
-	return os.WriteFile(filepath.Join(c.Out, savedConfig), []byte(c.Text()), 0o666)
+	return replaceFile(filepath.Join(c.Out, savedConfig), []byte(c.Text()))
 }
 
 // load loads the base, with the head that the task wants.
@@ -366,7 +366,7 @@ func (r *run) modelFiles() error {
 		delete(r.files, "generation_config.json")
 	}
 	for name, data := range r.files {
-		if err := os.WriteFile(filepath.Join(r.cfg.Out, name), data, 0o666); err != nil {
+		if err := replaceFile(filepath.Join(r.cfg.Out, name), data); err != nil {
 			return err
 		}
 	}
