@@ -22,7 +22,8 @@ func TestMain(m *testing.M) {
 }
 
 // TestScripts runs testdata/script: commands as users type them. $MODEL is a
-// model of shape tiny-llama, $HEADS a folder of small BERTs; a hub at HF_ENDPOINT has it as test/tiny, and a
+// model of shape tiny-llama, $HEADS a folder of small BERTs, $FIXTURES the
+// project's own fixtures; a hub at HF_ENDPOINT has it as test/tiny, and a
 // GPT-2 of two layers with the real vocabulary as gpt2, where that is there.
 func TestScripts(t *testing.T) {
 	model := filepath.Join(t.TempDir(), "tiny")
@@ -50,6 +51,7 @@ func TestScripts(t *testing.T) {
 		},
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("MODEL", model)
+			env.Setenv("FIXTURES", filepath.Join(testkit.Root(), "testdata", "fixtures"))
 			env.Setenv("HEADS", heads)
 			env.Setenv("HF_HOME", filepath.Join(env.WorkDir, "hf"))
 			env.Setenv("HF_ENDPOINT", hub.URL)
