@@ -25,6 +25,13 @@ var formats = map[string]string{
 	".csv": "csv", ".tsv": "tsv", ".parquet": "parquet",
 }
 
+// aboutData has the files in directories of Hugging Face's datasets that are about
+// the data and none of it.
+var aboutData = map[string]bool{
+	"readme.md": true, "license.md": true, "dataset_info.json": true, "dataset_infos.json": true,
+	"dataset_dict.json": true, "state.json": true,
+}
+
 const knownFormats = "txt, jsonl, json, csv, tsv, parquet"
 
 const (
@@ -46,7 +53,8 @@ func formatOf(path string) (format, compression string) {
 
 // Files returns the data files that a path stands for, by their names: the file
 // itself, the files with a known extension below a folder, or those that a glob
-// matches.
+// matches. A directory of Hugging Face's datasets is a folder of that kind; the
+// glob DIR/data/train-* takes one split of it.
 func Files(path string) ([]string, error) {
 	info, err := os.Stat(path)
 	switch {
@@ -93,7 +101,7 @@ func filesBelow(dir string) ([]string, error) {
 			return nil
 		}
 		format, _ := formatOf(path)
-		if hidden || format == "" {
+		if hidden || format == "" || aboutData[strings.ToLower(entry.Name())] {
 			return nil
 		}
 		info, err := os.Stat(path) // follows links

@@ -203,6 +203,7 @@ func TestReadFolder(t *testing.T) {
 	dir := t.TempDir()
 	for name, content := range map[string]string{
 		"b.txt": "b", "a.txt": "a", "sub/c.jsonl": `{"text":"c"}`, "ignored.bin": "x", ".hidden.txt": "x", ".git/d.txt": "x",
+		"README.md": "x", "sub/dataset_infos.json": "[1]",
 	} {
 		path := filepath.Join(dir, filepath.FromSlash(name))
 		if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
