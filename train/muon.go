@@ -151,11 +151,12 @@ func (m *Muon) Close() error {
 func (m *Muon) update(pool *kernel.Pool, i int, lr float64) {
 	p := m.matrices[i]
 	rows, cols := shapeOf(p)
+	rate := lr * math.Sqrt(max(1, float64(rows)/float64(cols)))
 	t := &m.task
 	*t = muonTask{
 		p: p.Value, g: p.Grad, momentum: m.state.Tensors[i].Data, x: m.ortho.x[:len(p.Value)], cols: cols,
 		scale: m.scale[:rows], keep: float32(m.o.Momentum), fresh: float32(1 - m.o.Momentum),
-		rate: float32(lr * math.Sqrt(max(1, float64(rows)/float64(cols)))),
+		rate: float32(rate),
 	}
 	t.run(pool, rows, (*muonTask).advance)
 	m.equilibrate(t.scale)
@@ -167,10 +168,7 @@ func (m *Muon) update(pool *kernel.Pool, i int, lr float64) {
 		return
 	}
 	m.ortho.run(pool, rows, cols, polarExpress)
-	t.decay = float32(lr*m.o.WeightDecay) * (t.rate / float32(lr))
-	if lr == 0 {
-		t.decay = 0
-	}
+	t.decay = float32(rate * m.o.WeightDecay)
 	t.byColumn = rows < cols
 	m.even(pool, t, rows, m.state.Tensors[len(m.matrices)+i].Data)
 	t.run(pool, rows, (*muonTask).descendCautiously)
@@ -307,13 +305,11 @@ func (t *muonTask) descend(r int) {
 func (t *muonTask) descendCautiously(r int) {
 	p, x := t.row(t.p, r), t.row(t.x, r)
 	for i := range p {
-		scale := t.scale
-		u := x[i]
+		at := r
 		if t.byColumn {
-			u = float32(u * scale[i])
-		} else {
-			u = float32(u * scale[r])
+			at = i
 		}
+		u := float32(x[i] * t.scale[at])
 		step := float32(t.rate * u)
 		if float32(u*p[i]) >= 0 {
 			step += float32(t.decay * p[i])

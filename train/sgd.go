@@ -63,17 +63,19 @@ func (s *SGD) Do(_, i int) {
 	}
 	for j := range p {
 		d := g[j] + float32(decay*p[j])
-		if v != nil {
-			if s.state.Steps == 0 {
-				v[j] = d
-			} else {
-				v[j] = float32(momentum*v[j]) + d
-			}
-			if s.o.Nesterov {
-				d += float32(momentum * v[j])
-			} else {
-				d = v[j]
-			}
+		switch {
+		case v == nil:
+		case s.state.Steps == 0:
+			v[j] = d
+		default:
+			v[j] = float32(momentum*v[j]) + d
+		}
+		switch {
+		case v == nil:
+		case s.o.Nesterov:
+			d += float32(momentum * v[j])
+		default:
+			d = v[j]
 		}
 		p[j] -= float32(s.lr * d)
 	}
