@@ -200,17 +200,12 @@ type unicodeScripts struct{}
 func (unicodeScripts) typeName() string { return "UnicodeScripts" }
 
 func (unicodeScripts) preTokenize(w *work) {
-	u := loadUnicode()
-	han, hiragana, katakana := u.script('中'), u.script('あ'), u.script('ア')
+	scripts := loadPieceScripts()
 	script := func(r rune) int {
-		switch s := u.script(r); {
-		case r == 0x30fc || s == hiragana || s == katakana:
-			return han
-		case r == ' ':
+		if r == ' ' {
 			return 0
-		default:
-			return s
 		}
+		return scripts.of(r)
 	}
 	w.eachText(func(p piece, to []piece) []piece {
 		const none = -1
@@ -231,4 +226,24 @@ func (unicodeScripts) preTokenize(w *work) {
 		}
 		return to
 	})
+}
+
+// pieceScripts are scripts as SentencePiece sees them.
+type pieceScripts struct {
+	unicode                 *unicodeData
+	han, hiragana, katakana int
+}
+
+func loadPieceScripts() pieceScripts {
+	u := loadUnicode()
+	return pieceScripts{u, u.script('中'), u.script('あ'), u.script('ア')}
+}
+
+// of returns a number for the script of r, 0 if it has none.
+func (p *pieceScripts) of(r rune) int {
+	s := p.unicode.script(r)
+	if r == 0x30fc || s == p.hiragana || s == p.katakana {
+		return p.han
+	}
+	return s
 }

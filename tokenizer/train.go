@@ -59,9 +59,13 @@ type TrainProgress struct {
 // more than 16 MiB are cut. A source with a Name method (a file) is named in
 // errors; text that is not UTF-8 is an error.
 func TrainBPE(ctx context.Context, base *Tokenizer, opt TrainOptions, sources ...io.Reader) (*Tokenizer, error) {
+	return trainBPE(ctx, base, opt, opt.room(), sources)
+}
+
+// room divides the memory that a training may take.
+func (opt *TrainOptions) room() trainRoom {
 	part := cmp.Or(opt.Memory, 1<<30) / 1024
-	room := trainRoom{table: 256 * part, symbols: min(56*part, math.MaxUint32), queue: int(24 * part)}
-	return trainBPE(ctx, base, opt, room, sources)
+	return trainRoom{table: 256 * part, symbols: min(56*part, math.MaxUint32), queue: int(24 * part)}
 }
 
 // trainRoom bounds the memory of a training.
@@ -76,6 +80,24 @@ func trainBPE(ctx context.Context, base *Tokenizer, opt TrainOptions, room train
 		base = byteLevelBase()
 		opt.InitialAlphabet = ByteLevelAlphabet()
 	}
+	m, err := learnMerges(ctx, base, opt, room, sources)
+	if err != nil {
+		return nil, err
+	}
+	model := &bpe{
+		Vocab:                   m.tokens,
+		Merges:                  m.uniqueMerges(),
+		ContinuingSubwordPrefix: opt.ContinuingSubwordPrefix,
+		EndOfWordSuffix:         opt.EndOfWordSuffix,
+	}
+	if b, ok := base.spec.Model.(*bpe); ok {
+		model.UnkToken, model.FuseUnk, model.ByteFallback, model.IgnoreMerges = b.UnkToken, b.FuseUnk, b.ByteFallback, b.IgnoreMerges
+	}
+	return trained(base, opt.SpecialTokens, model)
+}
+
+// learnMerges counts the words of the sources and merges their characters.
+func learnMerges(ctx context.Context, base *Tokenizer, opt TrainOptions, room trainRoom, sources []io.Reader) (*bpeMerger, error) {
 	opt.VocabSize = cmp.Or(opt.VocabSize, 30000)
 	opt.MaxTokenLength = cmp.Or(opt.MaxTokenLength, math.MaxInt)
 	opt.Threads = cmp.Or(opt.Threads, runtime.GOMAXPROCS(0))
@@ -85,7 +107,7 @@ func trainBPE(ctx context.Context, base *Tokenizer, opt TrainOptions, room train
 	if opt.VocabSize < 0 || opt.MinFrequency < 0 || opt.LimitAlphabet < 0 || opt.MaxTokenLength < 0 || opt.Threads < 0 || opt.Memory < 0 {
 		return nil, fmt.Errorf("train: a negative setting in %+v", opt)
 	}
-	counter := newWordCounter(base, opt)
+	counter := newWordCounter(base, opt.Threads, opt.Progress)
 	if err := counter.countAll(ctx, sources, room.table); err != nil {
 		return nil, fmt.Errorf("train: %w", err)
 	}
@@ -94,7 +116,7 @@ func trainBPE(ctx context.Context, base *Tokenizer, opt TrainOptions, room train
 	if err := m.run(ctx); err != nil {
 		return nil, fmt.Errorf("train: %w", err)
 	}
-	return trained(base, opt, m)
+	return m, nil
 }
 
 // byteLevelBase is GPT-2's way to cut and join text.
@@ -259,26 +281,21 @@ func (c *wordCounter) places(word []byte, opt TrainOptions) iter.Seq[letterPlace
 	}
 }
 
-// trained puts what was learned into the pipeline of base.
-func trained(base *Tokenizer, opt TrainOptions, m *bpeMerger) (*Tokenizer, error) {
+// trained puts a model that was learned into the pipeline of base.
+func trained(base *Tokenizer, special []string, m model) (*Tokenizer, error) {
 	s := base.spec
-	model := &bpe{
-		Vocab:                   m.tokens,
-		Merges:                  m.uniqueMerges(),
-		ContinuingSubwordPrefix: opt.ContinuingSubwordPrefix,
-		EndOfWordSuffix:         opt.EndOfWordSuffix,
-	}
-	if b, ok := s.Model.(*bpe); ok {
-		model.UnkToken, model.FuseUnk, model.ByteFallback, model.IgnoreMerges = b.UnkToken, b.FuseUnk, b.ByteFallback, b.IgnoreMerges
-	}
-	s.Model = model
+	s.Model = m
+	ids := make(map[string]uint32, len(special))
+	tokens := m.tokens()
 	s.AddedTokens = nil
-	for _, t := range opt.SpecialTokens {
-		if id := m.ids[t]; int(id) == len(s.AddedTokens) { // one given twice has the id of the first
+	for _, t := range special {
+		// They come first; one given twice has the id of the first.
+		if id := len(ids); id < len(tokens) && tokens[id] == t {
+			ids[t] = uint32(id)
 			s.AddedTokens = append(s.AddedTokens, AddedToken{ID: int32(id), Content: t, Special: true})
 		}
 	}
-	s.PostProcessor = renumber(s.PostProcessor, m.ids)
+	s.PostProcessor = renumber(s.PostProcessor, ids)
 	return newTokenizer(s, "trained tokenizer")
 }
 

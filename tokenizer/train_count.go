@@ -23,13 +23,13 @@ const (
 
 // newWordCounter counts what base takes for words: the pieces that its
 // normalizer and pre-tokenizer make of a line.
-func newWordCounter(base *Tokenizer, opt TrainOptions) *wordCounter {
-	c := &wordCounter{base: base, threads: opt.Threads, chars: make([]int64, unicode.MaxRune+1)}
+func newWordCounter(base *Tokenizer, threads int, progress func(TrainProgress)) *wordCounter {
+	c := &wordCounter{base: base, threads: threads, chars: make([]int64, unicode.MaxRune+1)}
 	_, c.raw = lastPreTokenizer(base.spec.PreTokenizer).(byteLevel)
 	read := int64(0)
 	c.read = func(n int) {
 		read += int64(n)
-		opt.Progress(TrainProgress{Stage: "count", Done: read, Sampled: c.sampled > 0})
+		progress(TrainProgress{Stage: "count", Done: read, Sampled: c.sampled > 0})
 	}
 	return c
 }

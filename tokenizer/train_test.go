@@ -84,9 +84,6 @@ func (c *trainCase) options(t *testing.T) TrainOptions {
 		EndOfWordSuffix:         o.EndOfWordSuffix,
 		MaxTokenLength:          o.MaxTokenLength,
 	}
-	if c.Model == "WordPiece" { // whose trainer is BPE's with a prefix
-		opt.ContinuingSubwordPrefix = "##"
-	}
 	switch s := string(o.InitialAlphabet); s {
 	case "", "null":
 	case `"byte-level alphabet"`:
@@ -112,6 +109,17 @@ func (c *trainCase) check(t *testing.T, dir string) {
 		t.Fatal(err)
 	}
 	defer f.Close()
+	if c.Model == "WordPiece" {
+		tok, err := TrainWordPiece(context.Background(), base, c.options(t), f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := tok.VocabSize(); n != c.VocabSize {
+			t.Errorf("%d tokens, want %d", n, c.VocabSize)
+		}
+		c.checkContent(t, tok.spec.Model.tokens())
+		return
+	}
 	tok, err := TrainBPE(context.Background(), base, c.options(t), f)
 	if err != nil {
 		t.Fatal(err)
@@ -154,6 +162,46 @@ func (c *trainCase) checkContent(t *testing.T, vocab []string) {
 		if !slices.Contains(c.MustContain, s) && !slices.Contains(c.MayContain, s) {
 			t.Errorf("%q should not be there", s)
 		}
+	}
+}
+
+func TestTrainWordPiece(t *testing.T) {
+	text := "The unaffable cat; the affable dog. 天下皆知美之为美\n"
+	tok, err := TrainWordPiece(t.Context(), nil, TrainOptions{VocabSize: 90}, strings.NewReader(strings.Repeat(text, 3)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := tok.MarshalJSON()
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := Parse(data, "saved")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ids := again.Encode("The affable 美 dog", true)
+	if got := again.Decode(ids, false); got != "[CLS] the affable 美 dog [SEP]" {
+		t.Errorf("%q", got)
+	}
+	if got := again.Decode(again.Encode("☃", true), false); got != "[CLS] [UNK] [SEP]" {
+		t.Errorf("%q", got)
+	}
+	full, err := again.EncodeFull("the dog", EncodeOptions{AddSpecialTokens: true})
+	if err != nil || full.Tokens[0] != "[CLS]" || full.IDs[0] != 2 {
+		t.Errorf("%+v %v", full, err)
+	}
+	cased, err := TrainWordPiece(t.Context(), BERTBase(false), TrainOptions{VocabSize: 60, SpecialTokens: []string{"[SEP]", "[PAD]"}}, strings.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a := cased.AddedTokens(); len(a) != 3 || a[0].Content != "[UNK]" {
+		t.Errorf("%+v", a)
+	}
+	if got := cased.Decode(cased.Encode("The", true), false); got != "The" { // no [CLS]: no template
+		t.Errorf("%q", got)
+	}
+	if _, err := TrainWordPiece(t.Context(), nil, TrainOptions{EndOfWordSuffix: "</w>"}, strings.NewReader(text)); err == nil {
+		t.Error("a suffix passes")
 	}
 }
 
