@@ -15,7 +15,7 @@ type bert struct {
 	words, positions, types *tensor.Table
 	embedNorm               *nn.Norm
 	layers                  []bertLayer
-	dropout                 float32    // of the embeddings and of each part's output, while training
+	dropout                 float32    // of the embeddings, while training
 	pooler                  *nn.Linear // of BertModel and BertForSequenceClassification
 
 	// Of BertForMaskedLM:
@@ -36,6 +36,7 @@ type bertLayer struct {
 	norm      *nn.Norm
 	mlp       *nn.MLP
 	mlpNorm   *nn.Norm
+	dropout   float32 // of each part's output, while training
 }
 
 func (b *bert) Forward(g *tensor.Graph, batch *nn.Batch) *tensor.Tensor {
@@ -44,15 +45,17 @@ func (b *bert) Forward(g *tensor.Graph, batch *nn.Batch) *tensor.Tensor {
 	x = g.Dropout(x, b.dropout)
 	keep := g.New(x.Rows, x.Cols)
 	for i := range b.layers {
-		l := &b.layers[i]
 		batch.Hidden(x)
 		mark := g.Mark()
-		x = l.norm.Forward(g, g.Add(g.Dropout(l.attention.Forward(g, x, batch), b.dropout), x))
-		x = l.mlpNorm.Forward(g, g.Add(g.Dropout(l.mlp.Forward(g, x), b.dropout), x))
-		x = g.Reuse(mark, x, keep)
+		x = g.Reuse(mark, batch.Through(g, &b.layers[i], x), keep)
 	}
 	batch.Hidden(x)
 	return batch.Select(g, x)
+}
+
+func (l *bertLayer) Forward(g *tensor.Graph, x *tensor.Tensor, batch *nn.Batch) *tensor.Tensor {
+	x = l.norm.Forward(g, g.Add(g.Dropout(l.attention.Forward(g, x, batch), l.dropout), x))
+	return l.mlpNorm.Forward(g, g.Add(g.Dropout(l.mlp.Forward(g, x), l.dropout), x))
 }
 
 func typeIDs(b *nn.Batch) []int32 {
@@ -205,6 +208,7 @@ func buildBert(m *Model, c *Config, l *Loader, p string) *bert {
 				Act:  b.act,
 			},
 			mlpNorm: ln.norm(lp + "output.LayerNorm"),
+			dropout: b.dropout,
 		})
 	}
 	return b

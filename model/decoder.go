@@ -33,7 +33,7 @@ func (d *decoder) Forward(g *tensor.Graph, b *nn.Batch) *tensor.Tensor {
 	for i := range d.blocks {
 		b.Hidden(x)
 		mark := g.Mark()
-		x = g.Reuse(mark, d.blocks[i].Forward(g, x, b), keep)
+		x = g.Reuse(mark, b.Through(g, &d.blocks[i], x), keep)
 	}
 	if b.Trace == nil {
 		x = b.Select(g, x) // norms are per row

@@ -19,6 +19,38 @@ type Batch struct {
 
 	// Trace, if not nil, keeps what happens on the way.
 	Trace *Trace
+
+	runs []layerRun
+}
+
+// Reset empties a batch for other sequences, and keeps its memory.
+func (b *Batch) Reset() {
+	*b = Batch{IDs: b.IDs[:0], Positions: b.Positions[:0], TypeIDs: b.TypeIDs[:0], Spans: b.Spans[:0], KV: b.KV, runs: b.runs[:0]}
+}
+
+// Layer is a part of a model that keeps the shape of its input.
+type Layer interface {
+	Forward(g *tensor.Graph, x *tensor.Tensor, b *Batch) *tensor.Tensor
+}
+
+// layerRun is a layer on its batch, as a segment of the tape.
+type layerRun struct {
+	layer Layer
+	batch *Batch
+}
+
+func (r *layerRun) Run(g *tensor.Graph, x *tensor.Tensor) *tensor.Tensor {
+	return r.layer.Forward(g, x, r.batch)
+}
+
+// Through returns what a layer makes of x, which it will make again when a tape
+// that recomputes goes back.
+func (b *Batch) Through(g *tensor.Graph, l Layer, x *tensor.Tensor) *tensor.Tensor {
+	if !g.Recomputes() {
+		return l.Forward(g, x, b)
+	}
+	b.runs = append(b.runs, layerRun{l, b})
+	return g.Segment(&b.runs[len(b.runs)-1], x)
 }
 
 // Trace keeps copies of intermediate values of a batch of one span.

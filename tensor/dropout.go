@@ -32,13 +32,15 @@ func (g *Graph) DropRows(rows []int32) { g.drop.rows = rows }
 // the seed, the step, its token, the operation and its column. Without
 // recording, that is outside training, Dropout returns x.
 func (g *Graph) Dropout(x *Tensor, p float32) *Tensor {
-	if g.tape == nil || p == 0 {
+	if !g.training || p == 0 {
 		return x
 	}
 	out := g.New(x.Rows, x.Cols)
 	n := node{back: rowsBack, row: dropoutBack, x: x, out: out, s: p, drop: g.drop}
 	g.drop.op++
-	g.record(n)
+	if g.tape != nil {
+		g.record(n)
+	}
 	g.eachRow(rowTask{run: dropoutRow, x: x, out: out, s: p, drop: n.drop})
 	return out
 }

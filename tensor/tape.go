@@ -28,6 +28,7 @@ type node struct {
 	spans   []Span
 	rope    *Rope
 	routing Routing
+	segment Segment
 	loss    CrossEntropy
 	drop    dropout
 	act     Activation
@@ -43,6 +44,7 @@ type node struct {
 // Record switches recording on or off. While it is on, the graph keeps what
 // its operations need to go back, until Reset.
 func (g *Graph) Record(on bool) {
+	g.training = on
 	g.tape = nil
 	if on {
 		g.tape = &g.kept
@@ -72,7 +74,12 @@ func (g *Graph) Backward(out *Tensor, grad []float32) {
 			row[i] = 1
 		}
 	}
-	nodes := g.tape.nodes
+	g.back(g.tape.nodes)
+	g.tape.nodes = g.tape.nodes[:0]
+}
+
+// back goes through nodes from the last to the first.
+func (g *Graph) back(nodes []node) {
 	for i := len(nodes) - 1; i >= 0; i-- {
 		n := &nodes[i]
 		if n.out != nil && !n.out.hasGrad() {
@@ -86,7 +93,6 @@ func (g *Graph) Backward(out *Tensor, grad []float32) {
 			n.out.Grad = nil
 		}
 	}
-	g.tape.nodes = nodes[:0]
 }
 
 // gradient is the place of a tensor's gradient.

@@ -49,6 +49,11 @@ type Graph struct {
 	tape *tape // nil while nothing is recorded
 	kept tape
 	drop dropout
+
+	training  bool        // recording, or in a segment that will run again
+	recompute bool        // segments run again when the tape goes back
+	inner     []node      // memory of the tape of a segment
+	spareFree [][]float32 // memory of its list of free memory
 }
 
 // tasks are the bodies of parallel regions, kept here so that running one

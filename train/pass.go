@@ -113,7 +113,8 @@ func (p *Pass) Batch(sequences []dataset.Sequence) *nn.Batch {
 	}
 	p.pages = p.pages[:0]
 	b := &p.batch
-	*b = nn.Batch{IDs: b.IDs[:0], Positions: b.Positions[:0], TypeIDs: b.TypeIDs[:0], Spans: b.Spans[:0], KV: p.kv}
+	b.Reset()
+	b.KV = p.kv
 	for i := range sequences {
 		p.add(&sequences[i])
 	}

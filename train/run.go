@@ -300,6 +300,7 @@ func (r *run) openPool() {
 func (r *run) started(m *model.Model) error {
 	r.pass = NewPass(m, r.pool)
 	r.pass.Seed = r.cfg.Seed
+	r.pass.Graph.Recompute(r.cfg.Train.Recompute)
 	r.done = append(r.done, m.Close, r.pass.Close)
 	if m.Vocab < r.mat.tok.VocabSize() {
 		return fmt.Errorf("the tokenizer has %d tokens, the model %d: they do not belong together", r.mat.tok.VocabSize(), m.Vocab)

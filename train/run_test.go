@@ -83,6 +83,11 @@ func TestRunIsTheSame(t *testing.T) {
 				c.Train.MicroTokens = 64
 				same(t, finished(t, c, RunOptions{}), want)
 			})
+			t.Run("recomputed", func(t *testing.T) {
+				c := copyOf(t, base)
+				c.Train.Recompute = true
+				same(t, finished(t, c, RunOptions{}), want)
+			})
 			t.Run("resumed", func(t *testing.T) { same(t, inPieces(t, copyOf(t, base)), want) })
 		})
 	}
