@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/json"
+	"maps"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -105,5 +107,35 @@ func FuzzReadGzip(f *testing.F) {
 	f.Add([]byte(gzipBytes(f, "one\n\ntwo")))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		fuzzRead(t, "f.txt.gz", string(bytes.Clone(data)), ReadOptions{})
+	})
+}
+
+// FuzzSplitObject compares with encoding/json.
+func FuzzSplitObject(f *testing.F) {
+	for _, data := range []string{
+		` { "a" : "x\\\\" , "b":[1,{"c":"]}\\""} , "]"], "\\u4e2d":-1.5e3,"a": true }`, `{}`, `[1]`, `null`, `{"a":1`, `{"a":{"b":{}},"c":""}`,
+		`{"a":"\\ud800"}`,
+	} {
+		f.Add([]byte(data))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if !utf8.Valid(data) {
+			return
+		}
+		got, err := splitObject(data)
+		var want map[string]json.RawMessage
+		if wantErr := json.Unmarshal(data, &want); (wantErr != nil || want == nil) != (err != nil) {
+			t.Fatalf("%q: error %v, want %v", data, err, wantErr)
+		}
+		if err == nil && !maps.EqualFunc(got, want, func(a, b json.RawMessage) bool { return bytes.Equal(a, b) }) {
+			t.Fatalf("%q: %q, want %q", data, got, want)
+		}
+		for _, raw := range got {
+			var want string
+			wantErr := json.Unmarshal(raw, &want)
+			if text, err := unquote(raw); (err != nil) != (wantErr != nil) || text != want {
+				t.Fatalf("%q: %q, %v, want %q, %v", raw, text, err, want, wantErr)
+			}
+		}
 	})
 }

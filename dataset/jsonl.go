@@ -17,16 +17,14 @@ func (f *dataFile) textField() string {
 
 // readJSON reads a record that is a JSON object.
 func (f *dataFile) readJSON(rec record) (Document, error) {
-	var doc Document
-	if err := json.Unmarshal(rec.data, &doc.Fields); err != nil {
-		return doc, fmt.Errorf("not a JSON object: %w", err)
+	fields, err := splitObject(rec.data)
+	if err != nil {
+		return Document{}, fmt.Errorf("not a JSON object: %w", err)
 	}
-	if doc.Fields == nil {
-		return doc, errors.New("not a JSON object: null")
-	}
+	doc := Document{Fields: fields}
 	field := f.textField()
 	if raw, ok := doc.Fields[field]; ok && string(raw) != "null" {
-		if err := json.Unmarshal(raw, &doc.Text); err != nil {
+		if doc.Text, err = unquote(raw); err != nil {
 			return doc, fmt.Errorf("field %q is no text", field)
 		}
 		return doc, nil
@@ -34,7 +32,7 @@ func (f *dataFile) readJSON(rec record) (Document, error) {
 	if f.opt.TextField != "" {
 		return doc, fmt.Errorf("no field %q", field)
 	}
-	err := readConversation(&doc)
+	err = readConversation(&doc)
 	return doc, err
 }
 
