@@ -45,6 +45,14 @@ func (m *Model) evalModel() eval.Model {
 		e.LogLikelihood, e.Generate = m.logLikelihoods, m.writeTexts
 	case model.MaskedHead:
 		e.LogLikelihood = m.logLikelihoods
+	case model.SequenceHead:
+		if m.m.Problem != model.MultiLabel {
+			e.Classify = m.scoreTexts
+		}
+	case model.TokenHead:
+		e.Tag = m.tagWords
+	case model.SpanHead:
+		e.Answer = m.answerQuestions
 	}
 	return e
 }

@@ -115,20 +115,14 @@ func (m *Model) scoreLong(ctx context.Context, p *scored, out []eval.Likelihood)
 
 // judge returns the log-probability of id, and whether it is the likeliest.
 func judge(logits []float32, id int32) (logProb float64, greedy bool) {
-	best := 0
-	for i, l := range logits {
-		if l > logits[best] {
-			best = i
-		}
-	}
-	return eval.LogProb(logits, id), int32(best) == id
+	return eval.LogProb(logits, id), int32(largest(logits)) == id
 }
 
 // windows cuts a sequence, whose ids from first on are to be predicted, into parts
 // that fit the context: each id is predicted once, from as many before it as
 // there is room for (lm-evaluation-harness's rolling windows).
 func (m *Model) windows(ids []int32, first int) (parts []scored, truncated bool) {
-	most := min(m.m.Context, m.m.MaxLength)
+	most := m.longest()
 	for pos := first; pos < len(ids); {
 		end := min(pos+most, len(ids))
 		start := max(0, end-1-most)

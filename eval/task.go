@@ -184,7 +184,9 @@ func parse[T any](j *job, f func(r *Row) (T, error)) ([]T, error) {
 			if j.broken++; j.broken > j.opt.maxBroken() {
 				return nil, fmt.Errorf("more than %d broken rows, the last: %w", j.opt.maxBroken(), err)
 			}
-			j.log(err.Error())
+			if j.broken <= brokenShown && j.opt.Log != nil {
+				j.opt.Log(err.Error())
+			}
 			continue
 		}
 		items = append(items, item)
@@ -197,13 +199,10 @@ func parse[T any](j *job, f func(r *Row) (T, error)) ([]T, error) {
 	return items, nil
 }
 
-func (j *job) log(line string) {
-	if j.opt.Log != nil {
-		j.opt.Log(line)
-	}
-}
-
-const defaultMaxBroken = 100
+const (
+	defaultMaxBroken = 100
+	brokenShown      = 5 // broken rows that are logged
+)
 
 func (o *Options) maxBroken() int {
 	if o.MaxBroken == 0 {

@@ -5,13 +5,15 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"wenmo/dataset"
 )
 
 // tagged is a sentence with the class of each of its words.
 type tagged struct{ words, tags []string }
 
 // tokens is the classification of words: parts of speech, or entities tagged B-,
-// I- and O, whose spans are scored as conlleval and seqeval do. Rows have
+// I- and O, whose F1 is that of conlleval and seqeval. Rows have
 // "tokens", "words" or "chars" (a text, each character being one) and "tags",
 // "ner" or "upos" (a list, or a text parted by spaces).
 var tokens = Task{
@@ -71,7 +73,7 @@ func tagMetrics(items []int, sentences []tagged, found []Tags, labels []string) 
 			right += boolean(tags[w] == sentences[i].tags[w])
 			words++
 		}
-		want, got := counts(spans(sentences[i].tags)), counts(spans(tags))
+		want, got := counts(dataset.Entities(sentences[i].tags)), counts(dataset.Entities(tags))
 		hits += float64(common(want, got))
 		predicted += float64(len(got))
 		relevant += float64(len(want))
@@ -82,31 +84,4 @@ func tagMetrics(items []int, sentences []tagged, found []Tags, labels []string) 
 		m = append(m, Metric{"precision", Maybe(s.Precision)}, Metric{"recall", Maybe(s.Recall)}, Metric{"f1", Maybe(s.F1)})
 	}
 	return m
-}
-
-// entity is a span of words [start, end) of one type.
-type entity struct {
-	start, end int
-	typ        string
-}
-
-// spans returns the entities of tags B-X, I-X and O. An I- that nothing of its
-// type stands before begins one.
-func spans(tags []string) []entity {
-	var out []entity
-	open := false
-	for i, t := range tags {
-		prefix, typ, ok := strings.Cut(t, "-")
-		if !ok || prefix != "B" && prefix != "I" {
-			open = false
-			continue
-		}
-		if prefix == "I" && open && out[len(out)-1].typ == typ {
-			out[len(out)-1].end = i + 1
-			continue
-		}
-		out = append(out, entity{i, i + 1, typ})
-		open = true
-	}
-	return out
 }

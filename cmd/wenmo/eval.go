@@ -134,13 +134,8 @@ func (f *evalFlags) evaluate(ctx context.Context, cmd *cobra.Command, m *wenmo.M
 	line := progressLine(cmd, task, progress.Items)
 	opt := f.options
 	opt.Progress = func(done, total int) { line.Set(int64(done), int64(total)) }
-	const shown = 5 // broken rows that are told one by one
 	var told []string
-	opt.Log = func(text string) {
-		if len(told) < shown {
-			told = append(told, text)
-		}
-	}
+	opt.Log = func(text string) { told = append(told, text) }
 	r, err := wenmo.Evaluate(ctx, m, task, f.data, opt)
 	line.End()
 	for _, text := range told {

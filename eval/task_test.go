@@ -1,0 +1,283 @@
+package eval
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// write puts lines into a file of a folder of the test's own.
+func write(t testing.TB, lines ...string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "data.jsonl")
+	if err := os.WriteFile(path, []byte(strings.Join(lines, "\n")+"\n"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// fake is a model that finds a text the likelier the more of its bytes are "o",
+// writes its prompt in capitals, and says of a text that it is of class 1 if it
+// is longer than its pair.
+func fake() Model {
+	return Model{
+		Name: "Fake", Labels: []string{"no", "yes"},
+		LogLikelihood: func(_ context.Context, requests []Request, done func(int)) ([]Likelihood, error) {
+			var out []Likelihood
+			for _, r := range requests {
+				n := strings.Count(r.Continuation, "o")
+				out = append(out, Likelihood{
+					LogProb: float64(n - len(r.Continuation)), Tokens: len(r.Continuation),
+					Greedy: n > 1, Truncated: len(r.Context) > 50,
+				})
+			}
+			done(len(out))
+			return out, nil
+		},
+		Generate: func(_ context.Context, prompts []Prompt, _ int, _ func(int)) ([]Text, error) {
+			var out []Text
+			for _, p := range prompts {
+				out = append(out, Text{Text: " " + p.Messages[len(p.Messages)-1].Content})
+			}
+			return out, nil
+		},
+		Classify: func(_ context.Context, texts []TextPair, _ func(int)) ([]Scores, error) {
+			var out []Scores
+			for _, t := range texts {
+				out = append(out, Scores{Logits: []float32{float32(len(t.Pair)), float32(len(t.Text))}})
+			}
+			return out, nil
+		},
+		Tag: func(_ context.Context, sentences [][]string, _ func(int)) ([]Tags, error) {
+			var out []Tags
+			for _, s := range sentences {
+				tags := Tags{Classes: make([]int, len(s))}
+				for i, w := range s {
+					tags.Classes[i] = min(1, len(w)/3)
+				}
+				out = append(out, tags)
+			}
+			return out, nil
+		},
+		Answer: func(_ context.Context, questions []Question, _ func(int)) ([]Answer, error) {
+			var out []Answer
+			for _, q := range questions {
+				first, _, _ := strings.Cut(q.Context, " ")
+				out = append(out, Answer{Text: first, NoAnswer: float64(strings.Count(q.Question, "?")) / 4})
+			}
+			return out, nil
+		},
+	}
+}
+
+func TestTasks(t *testing.T) {
+	for _, c := range []struct {
+		task string
+		rows []string
+		want map[string]float64
+	}{
+		{"blimp", []string{
+			`{"sentence_good":"boo","sentence_bad":"bad","UID":"a"}`,
+			`{"sentence_good":"bad","sentence_bad":"boo","UID":"b"}`,
+			`{"sentence_good":"boo","sentence_bad":"baa","UID":"b"}`,
+			`{"sentence_good":"same","sentence_bad":"same","UID":"b"}`,
+		}, map[string]float64{"accuracy": 0.5}},
+		{"crows-pairs", []string{
+			`{"set":"crows-pairs","sent_more":"boo","sent_less":"bad","bias_type":"age"}`,
+			`{"set":"winobias","sentence":"x"}`,
+		}, map[string]float64{"stereotype": 1, "likelihood_difference": 2}},
+		{"hellaswag", []string{
+			`{"ctx":"A dog","endings":["barks.","moos loooong. [title] oo"],"label":"1"}`,
+			`{"activity_label":"Dogs","ctx_a":"A","ctx_b":"DOG","endings":["x","yyy"],"label":0}`,
+		}, map[string]float64{"accuracy": 0.5, "accuracy_norm": 0.5}},
+		{"piqa", []string{`{"goal":"g","sol1":"oo","sol2":"xx","label":1}`}, map[string]float64{"accuracy": 0, "accuracy_norm": 0}},
+		{"truthfulqa", []string{`{"question":"q","mc1_targets":{"oo":1,"aa":0}}`}, map[string]float64{"accuracy": 1}},
+		{"cloze", []string{`{"task":"chid","content":"一#idiom#二","candidates":["甲","o"],"answer":1}`}, map[string]float64{"accuracy": 1}},
+		{"choice", []string{
+			`{"question":"上联？","options":["o","甲"],"answer":0}`,
+			`{"question":"which?","choices":["x","o"],"label":"B"}`,
+			`{"context":"c","question":"which?","ans0":"x","ans1":"y","ans2":"o","label":"2"}`,
+			`{"question":"A．x B．y","answer":"A"}`,
+		}, map[string]float64{"accuracy": 1, "accuracy_norm": 1}},
+		{"lambada", []string{
+			`{"context":"the","target":"foo"}`, `{"text":"the bar"}`,
+		}, map[string]float64{"accuracy": 0.5, "perplexity": math.Exp(3)}},
+		{"perplexity", []string{`{"text":"oo"}`, `{"text":"你"}`}, map[string]float64{
+			"perplexity": math.Exp(3.0 / 5), "bits_per_byte": 3 / math.Ln2 / 5, "tokens": 5, "bytes": 5,
+		}},
+		{"classify", []string{
+			`{"text":"long","pair":"a","label":"yes"}`, `{"sentence1":"a","sentence2":"long","label":0}`, `{"text":"a","label":"NO"}`,
+		}, map[string]float64{"accuracy": 2.0 / 3, "f1": 2.0 / 3, "f1_macro": 2.0 / 3, "roc_auc": 1}},
+		{"squad", []string{
+			`{"question":"q","context":"The answer is","answers":["the"]}`,
+			`{"question":"q","context":"Paris is","answers":{"text":["London","Paris"]}}`,
+			`{"question":"q","context":"Rome is","answers":[{"text":"Rome is"}]}`,
+		}, map[string]float64{"exact_match": 200.0 / 3, "f1": 100.0 * (0 + 1 + 2.0/3) / 3}}, // "the" has no words, and so no F1,
+		{"squad", []string{
+			`{"question":"q???","context":"x","answers":[]}`, `{"question":"q?","context":"x y","answers":["x"]}`,
+		}, map[string]float64{"exact_match": 100, "no_answer_exact": 100, "best_exact": 100, "best_exact_threshold": 0.25}},
+		{"cmrc", []string{`{"question":"q","context":"北京。 大学","answers":["北京"]}`}, map[string]float64{"exact_match": 100, "f1": 100}},
+		{"generate", []string{
+			`{"prompt":"a b c d e","reference":"a b c d e"}`,
+			`{"messages":[{"role":"user","content":"f g h i"},{"role":"assistant","content":"f g h i"}]}`,
+			`{"question":"x","answers":["y","x"]}`,
+		}, map[string]float64{"exact_match": 100, "bleu": 100, "chrf": 100, "rougeL": 100}},
+		{"generate", []string{`{"prompt":"你好世界","references":["你好世界"]}`}, map[string]float64{"bleu": 100, "chrf": 100}},
+		{"tokens", []string{
+			`{"tokens":["a","bcd"],"upos":["no","yes"]}`, `{"chars":"你好","tags":"no yes"}`,
+		}, map[string]float64{"accuracy": 0.75}},
+	} {
+		var done, total int
+		r, err := Evaluate(t.Context(), fake(), c.task, write(t, c.rows...), Options{Progress: func(d, n int) { done, total = d, n }})
+		if err != nil {
+			t.Errorf("%s: %v", c.task, err)
+			continue
+		}
+		if done != total {
+			t.Errorf("%s: progress ends at %d of %d", c.task, done, total)
+		}
+		for name, want := range c.want {
+			got, ok := r.Metric(name)
+			if !ok || math.Abs(got-want) > 1e-9 {
+				t.Errorf("%s: %s is %v, want %v", c.task, name, got, want)
+			}
+		}
+	}
+}
+
+func TestGroups(t *testing.T) {
+	data := write(t,
+		`{"sentence_good":"boo","sentence_bad":"bad","linguistics_term":"x","UID":"1"}`,
+		`{"sentence_good":"boo","sentence_bad":"bad","linguistics_term":"x","UID":"2"}`,
+		`{"sentence_good":"bad","sentence_bad":"boo","linguistics_term":"y","UID":"3"}`)
+	r, err := Evaluate(t.Context(), fake(), "blimp", data, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := json.Marshal(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path, err := json.Marshal(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := fmt.Sprintf(`{"task":"blimp","data":%s,"count":3,"accuracy":0.6666666666666666,"accuracy_stderr":0.33333333333333337,`+
+		`"groups":[{"name":"x","count":2,"accuracy":1,"accuracy_stderr":0},{"name":"y","count":1,"accuracy":0,"accuracy_stderr":null}]}`, path)
+	if string(text) != want {
+		t.Errorf("got  %s\nwant %s", text, want)
+	}
+	for _, lang := range []string{"en", "zh"} {
+		var page strings.Builder
+		if err := WritePage(&page, "title", []*Result{r}, lang); err != nil || !strings.Contains(page.String(), "0.6667") {
+			t.Errorf("%s: %v, page of %d bytes", lang, err, page.Len())
+		}
+	}
+}
+
+// Rows that do not fit are left out and told, up to a limit; sets and limit pick
+// rows.
+func TestRows(t *testing.T) {
+	good := `{"set":"a","sentence_good":"boo","sentence_bad":"bad"}`
+	other := `{"set":"b","sentence_good":"bad","sentence_bad":"boo"}`
+	broken := `{"set":"a","sentence_good":"boo"}`
+	for _, c := range []struct {
+		rows          []string
+		opt           Options
+		count, broken int
+		err           string
+	}{
+		{[]string{good, broken, other}, Options{}, 2, 1, ""},
+		{[]string{good, broken, other}, Options{Sets: []string{"b"}}, 1, 0, ""},
+		{[]string{good, other, good}, Options{Limit: 2}, 2, 0, ""},
+		{[]string{good, `{"set":"a","sentence_good":1,"sentence_bad":"x"}`}, Options{MaxBroken: -1}, 0, 0, `data.jsonl:2: field "sentence_good"`},
+		{[]string{good, broken, broken, broken}, Options{MaxBroken: 2}, 0, 0, "more than 2 broken rows, the last: "},
+		{[]string{broken}, Options{}, 0, 0, "no row of the data fits"},
+		{[]string{good}, Options{Sets: []string{"c"}}, 0, 0, "no row of the set c, which blimp wants; the file's are a"},
+	} {
+		var told []string
+		c.opt.Log = func(line string) { told = append(told, line) }
+		r, err := Evaluate(t.Context(), fake(), "blimp", write(t, c.rows...), c.opt)
+		switch {
+		case c.err != "":
+			if err == nil || !strings.Contains(err.Error(), c.err) {
+				t.Errorf("error %v, want %s", err, c.err)
+			}
+		case err != nil:
+			t.Error(err)
+		case r.Count != c.count || r.Broken != c.broken || len(told) != c.broken:
+			t.Errorf("%d rows and %d broken ones, %q told, want %d and %d", r.Count, r.Broken, told, c.count, c.broken)
+		case c.broken > 0 && !strings.Contains(told[0], `data.jsonl:2: no field "sentence_bad"`):
+			t.Errorf("told %q", told)
+		}
+	}
+}
+
+func TestUnable(t *testing.T) {
+	for task := range Tasks {
+		_, err := Evaluate(t.Context(), Model{Name: "Bare"}, task, write(t,
+			`{"text":"a b","label":0,"score":1,"sentence_good":"a","sentence_bad":"b","sent_more":"a","sent_less":"b",`+
+				`"question":"q","options":["a","b"],"answer":0,"ctx":"c","endings":["a","b"],"goal":"g","sol1":"a","sol2":"b",`+
+				`"mc1_targets":{"a":1,"b":0},"content":"#idiom#","candidates":["a","b"]}`), Options{})
+		if err == nil || !strings.Contains(err.Error(), "Bare") {
+			t.Errorf("%s: error %v", task, err)
+		}
+	}
+	if _, err := Evaluate(t.Context(), fake(), "blmp", "x", Options{}); err == nil || !strings.Contains(err.Error(), "known: blimp") {
+		t.Errorf("error %v", err)
+	}
+}
+
+// Whatever a file holds, a task ends with figures or with an error.
+func FuzzEvaluate(f *testing.F) {
+	f.Add("blimp", `{"sentence_good":"boo","sentence_bad":"bad"}`)
+	f.Add("choice", `{"question":"q","options":["a","b"],"answer":9}`)
+	f.Add("truthfulqa", `{"question":"q","mc1_targets":{"a":1,"b":[]}}`)
+	f.Add("squad", `{"question":"q","context":"c","answers":[{"text":null}]}`)
+	f.Add("tokens", `{"tokens":[],"tags":"no"}`)
+	f.Add("generate", `{"messages":[{"role":"assistant","content":""}]}`)
+	f.Add("hellaswag", `{"ctx_a":"a","activity_label":"b","endings":["x","y"],"label":"99999999999"}`)
+	f.Fuzz(func(t *testing.T, task, row string) {
+		r, err := Evaluate(t.Context(), fake(), task, write(t, row), Options{})
+		if err == nil && r.Count == 0 {
+			t.Error("neither a row nor an error")
+		}
+	})
+}
+
+// Metrics take any text.
+func FuzzTextMetrics(f *testing.F) {
+	f.Add("the answer", "an answer")
+	f.Add("北京大学。", "“北大” can't & <skipped>")
+	f.Add("yyyy'ed", "\u2028\x1c...")
+	f.Fuzz(func(t *testing.T, a, b string) {
+		within := func(name string, x, top float64) {
+			if !(x >= 0 && x <= top+1e-9) {
+				t.Errorf("%s of %q and %q is %v", name, a, b, x)
+			}
+		}
+		within("SQuAD", SQuAD2([]string{a}, b).F1, 1)
+		within("CMRC", CMRC([]string{a}, b).F1, 1)
+		within("ROUGE", ScoreROUGE(a, b, true).ROUGELsum.F1, 1)
+		for name := range bleuTokenizers {
+			s, err := CorpusBLEU([]string{b}, [][]string{{a}}, BLEUOptions{Tokenize: name})
+			if err != nil {
+				t.Fatal(err)
+			}
+			within("BLEU", s.Score, 100)
+		}
+		s, err := CorpusCHRF([]string{b}, [][]string{{a}}, CHRFOptions{CharOrder: 6, WordOrder: 2, Beta: 2})
+		if err != nil {
+			t.Fatal(err)
+		}
+		within("chrF", s, 100)
+		if CMRC([]string{a}, a).Exact != 1 || SQuAD1([]string{a}, a).Exact != 1 {
+			t.Errorf("%q is not equal to itself", a)
+		}
+	})
+}

@@ -1,0 +1,207 @@
+package wenmo
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"wenmo/eval"
+)
+
+// created makes and opens a model of a shape.
+func created(t *testing.T, shape string, opt Options) *Model {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), shape)
+	if err := Create(t.Context(), dir, CreateOptions{Shape: shape, Seed: 3}); err != nil {
+		t.Fatal(err)
+	}
+	m, err := Open(t.Context(), dir, opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { m.Close() })
+	return m
+}
+
+func ignore(int) {}
+
+// The likelihood of a text is that of its ids one by one, whatever is computed
+// beside it, on any number of threads; context and continuation are cut where
+// the context's ids end.
+func TestLogLikelihoods(t *testing.T) {
+	requests := []eval.Request{
+		{Continuation: "The sea is wide."},
+		{Context: "The sea is", Continuation: " wide."},
+		{Context: "The sea is ", Continuation: "wide."},
+		{Context: "问题：海有多宽？\n答案：", Continuation: "很宽"},
+		{Continuation: strings.Repeat("Of the sea, 海。 ", 20)},
+		{Continuation: "x"},
+	}
+	var first []eval.Likelihood
+	for _, threads := range []int{1, 2, 3} {
+		m := created(t, "tiny-llama", Options{DType: "f32", Threads: threads})
+		got, err := m.logLikelihoods(t.Context(), requests, ignore)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if first == nil {
+			first = got
+		}
+		if !slices.Equal(got, first) {
+			t.Errorf("%d threads: %v, with one %v", threads, got, first)
+		}
+		if got[1] != got[2] {
+			t.Errorf("a space at the end of the context: %v, want %v", got[2], got[1])
+		}
+		frame, err := m.textFrame()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, r := range requests {
+			alone, err := m.logLikelihoods(t.Context(), requests[i:i+1], ignore)
+			if err != nil || alone[0] != got[i] {
+				t.Errorf("%q alone: %v %v, beside others %v", r, alone, err, got[i])
+			}
+			ids := append(slices.Clone(frame.prefix), m.tok.Encode(r.Context+r.Continuation, false)...)
+			n := len(m.tok.Encode(strings.TrimRight(r.Context, " "), false))
+			score, err := m.Score(t.Context(), ids)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := 0.0
+			for _, l := range score.LogProbs[n:] {
+				want += float64(l)
+			}
+			if math.Abs(want-got[i].LogProb) > 1e-4 || got[i].Tokens != len(score.LogProbs)-n {
+				t.Errorf("%q: %v, want %v of %d tokens", r, got[i], want, len(score.LogProbs)-n)
+			}
+		}
+	}
+}
+
+// A text longer than the context is predicted in windows, each token once, from
+// as many before it as there is room for; of a long context the beginning goes.
+func TestLikelihoodWindows(t *testing.T) {
+	m := created(t, "tiny-llama", Options{DType: "f32", Threads: 2})
+	most := m.m.Context
+	for _, n := range []int{2, most, most + 1, most + 2, 2*most + 1, 3*most - 5} {
+		ids := make([]int32, n)
+		next := 1
+		parts, truncated := m.windows(ids, 1)
+		for _, p := range parts {
+			if len(p.input.IDs) > most || len(p.input.Rows) != len(p.targets) {
+				t.Errorf("%d ids: a window of %d with %d rows for %d targets", n, len(p.input.IDs), len(p.input.Rows), len(p.targets))
+			}
+			next += len(p.targets)
+		}
+		if next != n || truncated {
+			t.Errorf("%d ids: the windows end at %d, truncated %v", n, next, truncated)
+		}
+	}
+	long := strings.Repeat("sea ", most)
+	got, err := m.logLikelihoods(t.Context(), []eval.Request{{Continuation: long}, {Context: long, Continuation: " end"}}, ignore)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got[0].Tokens != len(long) || got[0].Truncated || got[1].Tokens != 5 || !got[1].Truncated {
+		t.Errorf("%v", got)
+	}
+}
+
+// maskedModel is a BERT for masked language modelling with a vocabulary of
+// letters.
+func maskedModel(t *testing.T) *Model {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "bert")
+	if err := Create(t.Context(), dir, CreateOptions{Shape: "mlm-12m", Seed: 3}); err != nil {
+		t.Fatal(err)
+	}
+	vocab := map[string]int{"[PAD]": 0, "[UNK]": 1, "[CLS]": 2, "[SEP]": 3, "[MASK]": 4}
+	for c := 'a'; c <= 'z'; c++ {
+		vocab[string(c)] = len(vocab)
+	}
+	data, err := json.Marshal(vocab)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tokenizer := fmt.Sprintf(`{"added_tokens":[{"id":4,"content":"[MASK]","special":true}],
+		"pre_tokenizer":{"type":"Whitespace"},"model":{"type":"WordPiece","unk_token":"[UNK]","continuing_subword_prefix":"##","max_input_chars_per_word":100,"vocab":%s},
+		"post_processor":{"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"[CLS]","type_id":0}},{"Sequence":{"id":"A","type_id":0}},{"SpecialToken":{"id":"[SEP]","type_id":0}}],
+		"pair":[],"special_tokens":{"[CLS]":{"id":"[CLS]","ids":[2],"tokens":["[CLS]"]},"[SEP]":{"id":"[SEP]","ids":[3],"tokens":["[SEP]"]}}}}`, data)
+	for name, text := range map[string]string{"tokenizer.json": tokenizer, "tokenizer_config.json": `{"mask_token":"[MASK]"}`} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m, err := Open(t.Context(), dir, Options{DType: "f32", Threads: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { m.Close() })
+	return m
+}
+
+// A masked language model finds each token from all others.
+func TestPseudoLikelihood(t *testing.T) {
+	m := maskedModel(t)
+	got, err := m.logLikelihoods(t.Context(), []eval.Request{{Continuation: "a b c"}, {Context: "a", Continuation: " b c"}}, ignore)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ids := m.tok.Encode("a b c", true)
+	if len(ids) != 5 {
+		t.Fatalf("ids %v", ids)
+	}
+	var each []float64
+	for i := 1; i <= 3; i++ {
+		masked := slices.Clone(ids)
+		masked[i] = 4
+		err := m.Logits(t.Context(), masked, nil, func(pos int, logits []float32) error {
+			if pos == i {
+				each = append(each, eval.LogProb(logits, ids[i]))
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, want := range []float64{each[0] + each[1] + each[2], each[1] + each[2]} {
+		if math.Abs(got[i].LogProb-want) > 1e-9 || got[i].Tokens != 3-i {
+			t.Errorf("%v, want %v", got[i], want)
+		}
+	}
+}
+
+func TestEvaluateHeads(t *testing.T) {
+	m := created(t, "classify-12m", Options{DType: "f32", Threads: 2})
+	data := filepath.Join(t.TempDir(), "data.jsonl")
+	var rows strings.Builder
+	for i := range 8 {
+		fmt.Fprintf(&rows, `{"text":"text %d 文 %s","label":%d,"set":"s%d"}`+"\n", i, strings.Repeat("x", 50*i), i%4, i%2)
+	}
+	if err := os.WriteFile(data, []byte(rows.String()), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	r, err := Evaluate(t.Context(), m, "classify", data, EvalOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a, ok := r.Metric("accuracy"); !ok || a < 0 || a > 1 || len(r.Groups) != 2 || r.Count != 8 || r.Truncated == 0 || r.Confusion == nil {
+		t.Errorf("%+v", r)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	if _, err := Evaluate(ctx, m, "classify", data, EvalOptions{}); err == nil {
+		t.Error("no error of a cancelled context")
+	}
+	if _, err := Evaluate(t.Context(), m, "blimp", data, EvalOptions{}); err == nil {
+		t.Error("no error where the rows do not fit")
+	}
+}
