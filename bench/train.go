@@ -27,6 +27,8 @@ type TrainOptions struct {
 	Batches string // safetensors with input_ids and labels; "": made up
 	Steps   int
 	Threads int
+
+	Recompute bool // activations, for less memory
 }
 
 // TrainResult is what Train measured.
@@ -77,6 +79,7 @@ func Train(ctx context.Context, opt TrainOptions, progress func(done, total int)
 	r := TrainResult{Losses: []float64{}, Kernel: kernel.Path(), Threads: opt.Threads}
 	p := train.NewPass(m, pool)
 	defer p.Close()
+	p.Graph.Recompute(opt.Recompute)
 	optimizer, err := train.NewAdamW(m.Params, train.DefaultAdamW)
 	if err != nil {
 		return r, err

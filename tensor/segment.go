@@ -74,3 +74,49 @@ func (g *Graph) leave(p place) {
 	t.free, t.scratch, t.width = p.free, p.scratch, p.width
 	g.mem.at, g.mem.used, g.used = p.mark.chunk, p.mark.bytes, p.mark.heads
 }
+
+// Part is a loss over rows that can be computed a few rows at a time.
+type Part interface {
+	// Loss returns the part of the loss, [1, 1], that is of rows x, which begin at
+	// row first of all.
+	Loss(g *Graph, x *Tensor, first int) *Tensor
+}
+
+// SumOfParts returns the sum of a loss over the rows of x, computed step rows at
+// a time, an even number, so that there is memory for as many logits alone.
+// While recording, the gradients of each part are computed at once, with chains
+// over the rows as if there was but one part; Backward must follow, and the sum
+// be its end.
+func (g *Graph) SumOfParts(p Part, x *Tensor, step int) *Tensor {
+	out := g.New(1, 1)
+	sum := 0.0
+	if g.tape != nil {
+		g.zeroedGrad(x)
+	}
+	for first := 0; first < x.Rows; first += step {
+		before := g.enter()
+		outer := g.kept.nodes
+		g.kept.nodes = g.inner[:0]
+		y := p.Loss(g, g.RowRange(x, first, min(step, x.Rows-first)), first)
+		sum += float64(y.Data[0])
+		if g.tape != nil {
+			d := g.grad(y)
+			d.row(0)[0] = 1
+			g.back(g.kept.nodes)
+		}
+		g.inner, g.kept.nodes = g.kept.nodes[:0], outer
+		g.leave(before)
+	}
+	out.Data[0] = float32(sum)
+	if g.tape != nil {
+		g.record(node{back: partsBack, x: x, out: out})
+	}
+	return out
+}
+
+// partsBack has nothing left to do.
+func partsBack(_ *Graph, n *node) {
+	if n.out.Grad[0] != 1 {
+		panic("tensor: a sum of parts is not the end of a pass")
+	}
+}

@@ -65,12 +65,28 @@ func labelObjective(ahead int, loss tensor.CrossEntropy) Objective {
 				}
 			}
 			b.Out = p.rows
-			o := loss
-			o.Total = total
-			logits := p.Model.Logits(p.Graph, p.Model.Forward(p.Graph, b))
-			return p.Graph.CrossEntropy(logits, p.labels, o)
+			p.head = headPart{pass: p, loss: loss}
+			p.head.loss.Total = total
+			x := p.Model.Forward(p.Graph, b)
+			if x.Rows == 0 {
+				return p.Graph.Zeros(1, 1)
+			}
+			return p.Graph.SumOfParts(&p.head, x, headRowsAtOnce)
 		},
 	}
+}
+
+// headRowsAtOnce is for how many rows there are logits at a time.
+const headRowsAtOnce = 512
+
+// headPart is the cross-entropy of some rows of a batch.
+type headPart struct {
+	pass *Pass
+	loss tensor.CrossEntropy
+}
+
+func (h *headPart) Loss(g *tensor.Graph, x *tensor.Tensor, first int) *tensor.Tensor {
+	return g.CrossEntropy(h.pass.Model.Logits(g, x), h.pass.labels[first:first+x.Rows], h.loss)
 }
 
 // labelsOf returns the labels of a sequence, from that which its first token is

@@ -29,6 +29,7 @@ type Pass struct {
 	rows    []int32 // that have a label
 	labels  []int32
 	targets model.Targets
+	head    headPart
 }
 
 // NewPass returns a pass over m, whose regions run on pool.

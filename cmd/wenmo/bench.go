@@ -142,6 +142,7 @@ func benchTrainCommand() *cobra.Command {
 		f.StringVar(&opt.Init, "init", "", say("flag.bench_train_init"))
 		f.StringVar(&opt.Batches, "batches", "", say("flag.bench_train_batches"))
 		f.Var(count{&opt.Steps, 1}, "steps", say("flag.bench_train_steps"))
+		f.BoolVar(&opt.Recompute, "recompute", false, say("flag.recompute"))
 	})
 	addThreads(cmd, &opt.Threads)
 	addFlag(cmd, "output", func(f *pflag.FlagSet) { f.BoolVar(&asJSON, "json", false, say("flag.bench_train_json")) })

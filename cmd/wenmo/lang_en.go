@@ -237,19 +237,24 @@ wenmo tokenizer encode -m gpt2 "Hello" | wenmo tokenizer decode -m gpt2`,
 	"flag.decode_json":              "print a JSON string a line",
 
 	"train.short": "Train a vocabulary",
-	"train.long": `Train a byte-level BPE vocabulary on text of any size and write DIR/tokenizer.json.
-The result does not depend on the number of threads.`,
-	"train.example":            `wenmo tokenizer train --file corpus.txt --vocab 8000 --special-tokens "<|endoftext|>" --out my-tokenizer`,
+	"train.long": `Train a vocabulary on text of any size and write DIR/tokenizer.json: byte-level BPE, as
+GPT has it; WordPiece, as BERT has it (lower case, no accents); or Unigram, as
+SentencePiece has it, with bytes for what it does not know. The result does not
+depend on the number of threads.`,
+	"train.example": `wenmo tokenizer train --file corpus.txt --vocab 8000 --special-tokens "<|endoftext|>" --out my-tokenizer
+wenmo tokenizer train --type wordpiece --file corpus.txt --vocab 20000 --out my-bert
+wenmo tokenizer train --type unigram --file corpus.txt --vocab 16000 --out my-unigram`,
 	"flag.train_file":          "text `FILE` to learn from; may be given several times",
 	"flag.train_type":          "`TYPE` of the vocabulary",
 	"flag.vocab":               "`N` tokens in all",
-	"flag.special_tokens":      "`LIST` of special tokens, which get the first ids",
+	"flag.special_tokens":      "`LIST` of special tokens, which get the first ids (WordPiece: BERT's five if none are given; Unigram: <unk>, <s>, </s>)",
 	"flag.train_out":           "`DIR` to write tokenizer.json to",
 	"flag.train_json":          "print {\"seconds\":…}",
 	"train.result":             "Wrote %s: %d tokens in %s s.",
 	"train.small":              "The text holds no more; %d were asked for.",
 	"progress.train_count":     "reading text",
 	"progress.train_merge":     "merging tokens",
+	"progress.train_prune":     "choosing pieces",
 	"progress.train_sampled":   "many distinct words: rare ones are sampled",
 	"progress.amount":          "%s of %s",
 	"progress.took":            "in %s",
@@ -435,6 +440,7 @@ The result does not depend on the number of threads.`,
 	"error.set":                "--set %q: want KEY=VALUE",
 	"error.set_value":          "--set: %v",
 	"group.training":           "Train:",
+	"flag.recompute":           "compute activations twice, for less memory",
 	"mem.short":                "Measure the memory",
 	"mem.long":                 "Measure how fast memory is read in a stream: the limit of decoding.",
 	"mem.example":              "wenmo bench mem --json",
