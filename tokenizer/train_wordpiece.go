@@ -33,7 +33,7 @@ func TrainWordPiece(ctx context.Context, base *Tokenizer, opt TrainOptions, sour
 		opt.SpecialTokens = append([]string{bertUnk}, opt.SpecialTokens...)
 	}
 	if base == nil {
-		base = BERTBase(true)
+		base = bertBase()
 	}
 	opt.ContinuingSubwordPrefix = cmp.Or(opt.ContinuingSubwordPrefix, bertPrefix)
 	m, err := learnMerges(ctx, base, opt, opt.room(), sources)
@@ -45,12 +45,11 @@ func TrainWordPiece(ctx context.Context, base *Tokenizer, opt TrainOptions, sour
 	})
 }
 
-// BERTBase returns the way that BERT cuts text, without a vocabulary: what
-// TrainWordPiece takes for a base. Lower case also takes accents away.
-func BERTBase(lowercase bool) *Tokenizer {
+// bertBase is the way that uncased BERT cuts and joins text.
+func bertBase() *Tokenizer {
 	special := map[string]tokenID{bertCls: {Token: bertCls}, bertSep: {Token: bertSep}}
 	return &Tokenizer{spec: spec{
-		Normalizer:    bertNormalizer{CleanText: true, HandleChineseChars: true, Lowercase: lowercase},
+		Normalizer:    bertNormalizer{CleanText: true, HandleChineseChars: true, Lowercase: true},
 		PreTokenizer:  bertPreTokenizer{},
 		PostProcessor: newTemplate("[CLS] A [SEP]", "[CLS] A [SEP] B:1 [SEP]:1", special),
 		Decoder:       wordPieceDecoder{Prefix: bertPrefix, Cleanup: true},

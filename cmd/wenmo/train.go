@@ -23,7 +23,7 @@ type training struct {
 	json      bool
 }
 
-// alphabet is how many tokens every byte-level vocabulary has: the bytes.
+// alphabet is how many tokens for bytes BPE and Unigram vocabularies have.
 const alphabet = 256
 
 func trainCommand() *cobra.Command {
@@ -31,7 +31,7 @@ func trainCommand() *cobra.Command {
 	t.options.VocabSize = 30000
 	cmd := describe(&cobra.Command{Use: "train --file TEXT --out DIR", Args: arguments(0)}, "train")
 	addFlag(cmd, "input", func(f *pflag.FlagSet) { f.StringArrayVar(&t.files, "file", nil, say("flag.train_file")) })
-	addChoice(cmd, "model", choice{&t.kind, []string{"bpe"}}, "type", say("flag.train_type"))
+	addChoice(cmd, "model", choice{&t.kind, []string{"bpe", "wordpiece", "unigram"}}, "type", say("flag.train_type"))
 	addFlag(cmd, "model", func(f *pflag.FlagSet) {
 		f.Var(count{&t.options.VocabSize, 1}, "vocab", say("flag.vocab"))
 		f.StringSliceVar(&t.options.SpecialTokens, "special-tokens", nil, say("flag.special_tokens"))
@@ -48,7 +48,7 @@ func trainCommand() *cobra.Command {
 		case t.out == "":
 			return usagef("error.missing", "--out")
 		}
-		if special := len(t.options.SpecialTokens); t.options.VocabSize < alphabet+special {
+		if special := len(t.options.SpecialTokens); t.kind != "wordpiece" && t.options.VocabSize < alphabet+special {
 			return usagef("error.vocab_small", t.options.VocabSize, special, alphabet+special)
 		}
 		ctx, stop := interruptible(cmd)
@@ -77,7 +77,7 @@ func (t *training) run(ctx context.Context, cmd *cobra.Command) error {
 	show := &trainProgress{cmd: cmd, size: size}
 	t.options.Progress = show.set
 	start := time.Now()
-	tok, err := tokenizer.TrainBPE(ctx, nil, t.options, sources...)
+	tok, err := t.learn(ctx, sources)
 	show.line.End()
 	if err != nil {
 		return err
@@ -98,6 +98,20 @@ func (t *training) run(ctx context.Context, cmd *cobra.Command) error {
 		text += "\n" + say("train.small", t.options.VocabSize)
 	}
 	return emit(cmd, text)
+}
+
+// learn trains a vocabulary of the kind that was asked for.
+func (t *training) learn(ctx context.Context, sources []io.Reader) (*tokenizer.Tokenizer, error) {
+	o := t.options
+	switch t.kind {
+	case "wordpiece":
+		return tokenizer.TrainWordPiece(ctx, nil, o, sources...)
+	case "unigram":
+		return tokenizer.TrainUnigram(ctx, nil, tokenizer.UnigramOptions{
+			VocabSize: o.VocabSize, SpecialTokens: o.SpecialTokens, ByteFallback: true, Threads: o.Threads, Progress: o.Progress,
+		}, sources...)
+	}
+	return tokenizer.TrainBPE(ctx, nil, o, sources...)
 }
 
 // trainProgress shows each stage of training on a line of its own.
