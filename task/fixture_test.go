@@ -182,6 +182,7 @@ type questionWindow struct {
 	IDs        []int32
 	Offsets    [][2]int
 	Words, Seq []*int32
+	Attention  []int32
 	PMask      []int     `json:"p_mask"`
 	Start      []float32 `json:"start_logits"`
 	End        []float32 `json:"end_logits"`
@@ -220,7 +221,7 @@ func TestFixtureAnswer(t *testing.T) {
 				continue
 			}
 			for j, w := range c.Windows {
-				compareWindow(t, newWindow(parts[j], cls), w)
+				compareWindow(t, newWindow(parts[j], cls), w, c.Question, c.Context)
 			}
 			for _, run := range c.Runs {
 				finder := newFinder(c.Context, AnswerOptions{TopK: run.TopK, NoAnswer: run.NoAnswer, MaxTokens: run.MaxTokens, Tokens: !run.Align})
@@ -237,10 +238,10 @@ func TestFixtureAnswer(t *testing.T) {
 	}, "pipeline_question_answering")
 }
 
-func compareWindow(t *testing.T, got window, want questionWindow) {
+func compareWindow(t *testing.T, got window, want questionWindow, question, context string) {
 	t.Helper()
-	if !slices.Equal(got.IDs, want.IDs) {
-		t.Errorf("ids %v, want %v", got.IDs, want.IDs)
+	if !slices.Equal(got.IDs, want.IDs) || !slices.Equal(got.AttentionMask, want.Attention) {
+		t.Errorf("ids %v, want %v; attention %v, want %v", got.IDs, want.IDs, got.AttentionMask, want.Attention)
 		return
 	}
 	orNone := func(p *int32) int32 {
@@ -251,6 +252,13 @@ func compareWindow(t *testing.T, got window, want questionWindow) {
 	}
 	for i := range want.IDs {
 		allowed := want.PMask[i] == 0
+		text := question
+		if got.SequenceIDs[i] == 1 {
+			text = context
+		}
+		if at := tokenizer.CharOffsets(text, got.Offsets[i:i+1])[0]; at != want.Offsets[i] {
+			t.Errorf("token %d is at %v, want %v", i, at, want.Offsets[i])
+		}
 		if got.WordIDs[i] != orNone(want.Words[i]) || got.SequenceIDs[i] != orNone(want.Seq[i]) || got.allowed[i] != allowed {
 			t.Errorf("token %d: word %d, sequence %d, allowed %v; want %d, %d, %v", i, got.WordIDs[i], got.SequenceIDs[i], got.allowed[i],
 				orNone(want.Words[i]), orNone(want.Seq[i]), allowed)
@@ -306,6 +314,7 @@ func TestFixtureTokens(t *testing.T) {
 				Tokenizer, Text string
 				Windows         []struct {
 					IDs     []int32
+					Tokens  []string
 					Offsets [][2]int
 					Special []int32
 					Logits  [][]float32
@@ -327,6 +336,13 @@ func TestFixtureTokens(t *testing.T) {
 				t.Fatalf("no unk token %q", config.UNK)
 			}
 			bytesAt := byteOffsets(c.Text)
+			for _, w := range c.Windows {
+				for j, id := range w.IDs {
+					if token, _ := tok.Token(id); token != w.Tokens[j] {
+						t.Errorf("case %d: id %d is %q, want %q", i, id, token, w.Tokens[j])
+					}
+				}
+			}
 			run := func(a Aggregation, ignore []string, want []expectedEntity) {
 				tag := tagger{tok: tok, labels: labels, unk: unk, opt: TokenOptions{Aggregation: a, Ignore: ignore}}
 				var got []Entity
