@@ -206,6 +206,7 @@ func (m *Model) load(src *source, dtype model.DType) (err error) {
 	if err != nil {
 		return err
 	}
+	m.params.FitVocab(m.m.Vocab)
 	if m.tokens.ChatTemplate != "" {
 		m.template, m.tmplErr = chat.Parse(m.tokens.ChatTemplate, "chat_template")
 	}

@@ -3,6 +3,7 @@ package engine
 import (
 	"fmt"
 	"math"
+	"slices"
 )
 
 // EarlyStopping is when beam search stops (early_stopping).
@@ -293,22 +294,27 @@ func (p *Params) checkModes() error {
 	return nil
 }
 
-// CheckVocab returns an error that names an id which the parameters bias or
-// force and the vocabulary does not have. Ids that only end a sequence or are
-// excluded may lie outside of it, as padded models' do.
+// CheckVocab returns an error that names the first id which the vocabulary does
+// not have, and its key.
 func (p *Params) CheckVocab(vocab int) error {
 	if vocab > maxVocab {
 		return fmt.Errorf("the vocabulary has %d tokens, wanted at most %d", vocab, maxVocab)
 	}
 	check := func(key string, ids ...int32) error {
 		for _, id := range ids {
-			if int(id) >= vocab {
-				return fmt.Errorf("%s: id %d is not in the vocabulary of %d", key, id, vocab)
+			if id < 0 || int(id) >= vocab {
+				return fmt.Errorf("%s: id %d is not in the vocabulary of %d, wanted 0 to %d", key, id, vocab, vocab-1)
 			}
 		}
 		return nil
 	}
-	err := firstError(check("forced_bos_token_id", p.ForcedBOSTokenID), check("forced_eos_token_id", p.ForcedEOSTokenID...))
+	err := check("forced_eos_token_id", p.ForcedEOSTokenID...)
+	if p.ForcedBOSTokenID != -1 {
+		err = firstError(err, check("forced_bos_token_id", p.ForcedBOSTokenID))
+	}
+	for _, l := range p.passive() {
+		err = firstError(err, check(l.key, *l.ids...))
+	}
 	for _, w := range p.BadWordsIDs {
 		err = firstError(err, check("bad_words_ids", w...))
 	}
@@ -319,4 +325,29 @@ func (p *Params) CheckVocab(vocab int) error {
 		err = firstError(err, check("logit_bias", b.ID))
 	}
 	return err
+}
+
+// idList is a list of ids and its key.
+type idList struct {
+	key string
+	ids *[]int32
+}
+
+// passive are the lists in which an id that never occurs changes nothing.
+func (p *Params) passive() []idList {
+	return []idList{
+		{"eos_token_id", &p.EOSTokenID}, {"stop_token_ids", &p.StopTokenIDs},
+		{"suppress_tokens", &p.SuppressTokens}, {"begin_suppress_tokens", &p.BeginSuppressTokens},
+		{"dry_sequence_breaker_ids", &p.DRYSequenceBreakerIDs},
+	}
+}
+
+// FitVocab removes the ids that the vocabulary does not have from the lists in
+// which they change nothing: files of models that were cut down name end tokens
+// of the whole one. It is meant for a file's parameters, before those of a
+// request are laid over them.
+func (p *Params) FitVocab(vocab int) {
+	for _, l := range p.passive() {
+		*l.ids = slices.DeleteFunc(slices.Clone(*l.ids), func(id int32) bool { return id < 0 || int(id) >= vocab })
+	}
 }

@@ -223,12 +223,18 @@ func TestValidate(t *testing.T) {
 
 func TestCheckVocab(t *testing.T) {
 	for want, set := range map[string]func(p *Params){
-		"":                                  func(p *Params) { p.EOSTokenID, p.SuppressTokens = []int32{99}, []int32{99} },
-		"forced_bos_token_id: id 10 is not": func(p *Params) { p.ForcedBOSTokenID = 10 },
-		"forced_eos_token_id: id 10 is not": func(p *Params) { p.ForcedEOSTokenID = []int32{1, 10} },
-		"bad_words_ids: id 10 is not":       func(p *Params) { p.BadWordsIDs = [][]int32{{1, 10}} },
-		"sequence_bias: id 10 is not":       func(p *Params) { p.SequenceBias = []SequenceBias{{[]int32{10}, 1}} },
-		"logit_bias: id 10 is not in the vocabulary of 10": func(p *Params) { p.LogitBias = []LogitBias{{10, 1}} },
+		"": func(p *Params) { p.EOSTokenID, p.SuppressTokens = []int32{9}, []int32{0} },
+		"eos_token_id: id 10 is not in the vocabulary of 10, wanted 0 to 9": func(p *Params) { p.EOSTokenID = []int32{1, 10} },
+		"eos_token_id: id -1 is not":                                        func(p *Params) { p.EOSTokenID = []int32{-1} },
+		"stop_token_ids: id 99 is not":                                      func(p *Params) { p.StopTokenIDs = []int32{99} },
+		"suppress_tokens: id 10 is not":                                     func(p *Params) { p.SuppressTokens = []int32{10} },
+		"begin_suppress_tokens: id 10 is not":                               func(p *Params) { p.BeginSuppressTokens = []int32{10} },
+		"dry_sequence_breaker_ids: id 10 is not":                            func(p *Params) { p.DRYSequenceBreakerIDs = []int32{10} },
+		"forced_bos_token_id: id 10 is not":                                 func(p *Params) { p.ForcedBOSTokenID = 10 },
+		"forced_eos_token_id: id 10 is not":                                 func(p *Params) { p.ForcedEOSTokenID = []int32{1, 10} },
+		"bad_words_ids: id 10 is not":                                       func(p *Params) { p.BadWordsIDs = [][]int32{{1, 10}} },
+		"sequence_bias: id 10 is not":                                       func(p *Params) { p.SequenceBias = []SequenceBias{{[]int32{10}, 1}} },
+		"logit_bias: id 10 is not in the vocabulary of 10":                  func(p *Params) { p.LogitBias = []LogitBias{{10, 1}} },
 	} {
 		p := DefaultParams()
 		set(&p)
@@ -238,6 +244,11 @@ func TestCheckVocab(t *testing.T) {
 		}
 	}
 	p := DefaultParams()
+	p.EOSTokenID, p.SuppressTokens = []int32{99, 2, -1}, []int32{10}
+	p.FitVocab(10)
+	if err := p.CheckVocab(10); err != nil || len(p.EOSTokenID) != 1 || p.EOSTokenID[0] != 2 {
+		t.Errorf("a file's ids: %v, %v", p.EOSTokenID, err)
+	}
 	if p.CheckVocab(maxVocab+1) == nil {
 		t.Error("a vocabulary whose masses could overflow")
 	}

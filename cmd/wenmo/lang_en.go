@@ -121,7 +121,7 @@ wenmo run -m model.gguf "Why is the sky blue?"
 cat notes.txt | wenmo run -m my-model --truncate -n 100
 wenmo run -m my-model --ids 1,2,3 -n 20 --num-beams 4 --json`,
 	"flag.raw":      "continue the text as it stands, without the chat template",
-	"flag.truncate": "drop the beginning of a prompt that is too long for the context and the new tokens (else an error)",
+	"flag.truncate": "drop the beginning of a prompt that leaves the context no room for a new token (else an error)",
 	"flag.echo":     "print the prompt before the new text",
 	"flag.run_json": "print {\"sequences\":[{\"ids\":…,\"text\":…}]} at the end; beams have a score",
 	"flag.stats":    "print speeds to standard error (default: on a terminal)",

@@ -122,7 +122,7 @@ wenmo run -m model.gguf "天空为什么是蓝色的？"
 cat notes.txt | wenmo run -m my-model --truncate -n 100
 wenmo run -m my-model --ids 1,2,3 -n 20 --num-beams 4 --json`,
 	"flag.raw":      "按原样续写，不用对话模板",
-	"flag.truncate": "提示词太长、与新 token 合起来超出上下文时，去掉它的开头（否则报错）",
+	"flag.truncate": "提示词太长、上下文连一个新 token 也容不下时，去掉它的开头（否则报错）",
 	"flag.echo":     "在新文字之前先输出提示词",
 	"flag.run_json": "最后输出 {\"sequences\":[{\"ids\":…,\"text\":…}]}；束搜索时带有 score",
 	"flag.stats":    "在标准错误上输出速度（默认仅在终端上）",

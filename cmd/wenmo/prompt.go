@@ -91,18 +91,19 @@ func (p *prompt) encode(m *wenmo.Model) (ids []int32, chatting bool, err error) 
 	return ids, false, err
 }
 
-// shorten drops the beginning of a prompt that leaves no room in the context
-// for the new tokens: as many as asked for, or a quarter of the context. The
-// token that begins a text stays.
+// shorten drops the beginning of a prompt that leaves the context no room for a
+// new token. What is kept then leaves room for as many as asked for, or a
+// quarter of the context, but is at least half of the context. The token that
+// begins a text stays.
 func shorten(ids []int32, contextLen int, params wenmo.Params) []int32 {
-	room := contextLen / 4
-	if params.MaxNewTokens > 0 {
-		room = min(params.MaxNewTokens, contextLen-1)
-	}
-	keep := max(1, contextLen-max(1, room))
-	if len(ids) <= keep {
+	if len(ids) < contextLen {
 		return ids
 	}
+	room := contextLen / 4
+	if params.MaxNewTokens > 0 {
+		room = min(params.MaxNewTokens, contextLen/2)
+	}
+	keep := max(1, contextLen-max(1, room))
 	if ids[0] == params.BOSTokenID && keep > 1 {
 		return slices.Concat(ids[:1], ids[len(ids)-keep+1:])
 	}

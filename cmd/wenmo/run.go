@@ -121,8 +121,10 @@ func (r *run) prepare() error {
 	}
 	r.params.ImplySampling()
 	p := r.model.Params().With(r.params)
-	if err := p.Validate(); err != nil {
-		return &usageError{err.Error()}
+	for _, err := range []error{p.Validate(), p.CheckVocab(r.model.Info().Vocab)} {
+		if err != nil {
+			return &usageError{err.Error()}
+		}
 	}
 	ids, chatting, err := r.encode(r.model)
 	if err != nil {

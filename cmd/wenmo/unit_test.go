@@ -66,10 +66,12 @@ func TestShorten(t *testing.T) {
 		want                       []int32
 	}{
 		{5, 10, 3, -1, ids(5)},
-		{9, 10, 3, -1, ids(9)[2:]},
-		{9, 10, 3, 1, append(ids(1), ids(9)[3:]...)},
-		{9, 10, 100, -1, ids(9)[8:]}, // as much room as there can be
-		{12, 8, 0, -1, ids(12)[6:]},  // a quarter
+		{9, 10, 3, -1, ids(9)}, // fits with a new token
+		{9, 10, 100, -1, ids(9)},
+		{10, 10, 3, -1, ids(10)[3:]},
+		{10, 10, 3, 1, append(ids(1), ids(10)[4:]...)},
+		{10, 10, 100, -1, ids(10)[5:]}, // half of the context is kept
+		{12, 8, 0, -1, ids(12)[6:]},    // a quarter
 		{12, 1, 0, 1, ids(12)[11:]},
 	} {
 		p := wenmo.DefaultParams()
