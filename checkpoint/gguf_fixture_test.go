@@ -320,11 +320,14 @@ func inexpressible(config map[string]any) string {
 	scaling, _ := config["rope_scaling"].(map[string]any)
 	sparse, _ := config["mlp_only_layers"].([]any)
 	scalar, gemma := config["query_pre_attn_scalar"]
+	architectures, _ := config["architectures"].([]any)
 	switch {
 	case scaling["rope_type"] == "dynamic":
 		return "rope_scaling"
 	case config["model_type"] == "opt":
 		return "model_type"
+	case slices.ContainsFunc(architectures, func(a any) bool { return a == "BertForQuestionAnswering" || a == "BertForTokenClassification" }):
+		return "architectures" // GGUF's one head of BERT is a class of the whole text
 	case len(sparse) > 0:
 		return "mlp_only_layers"
 	case gemma && scalar != config["head_dim"]:

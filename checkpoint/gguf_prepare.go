@@ -252,6 +252,12 @@ func prepareSmolLM3(w *ggufWriter) error {
 }
 
 func prepareBERT(w *ggufWriter) error {
+	architectures, _ := w.config["architectures"].([]any)
+	for _, head := range []string{"BertForQuestionAnswering", "BertForTokenClassification"} {
+		if slices.Contains(architectures, any(head)) { // cls.output is for whole texts
+			return fmt.Errorf("config.json: architectures: the head of %s cannot be expressed in GGUF", head)
+		}
+	}
 	w.extra["{arch}.attention.causal"] = false
 	labels, ok := w.config["id2label"].(map[string]any)
 	delete(w.config, "id2label")

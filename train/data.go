@@ -121,7 +121,6 @@ type material struct {
 	masker *dataset.Masker
 
 	train, held [][]dataset.Sequence // of the other tasks: groups
-	questions   []dataset.QAExample  // held
 	labels      *dataset.Labels
 	weights     []float32
 	cut         dataset.Cut

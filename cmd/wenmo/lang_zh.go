@@ -434,7 +434,7 @@ wenmo tokenizer train --type unigram --file corpus.txt --vocab 16000 --out my-un
 	"interrupted.run":          "已中断并保存。继续训练：wenmo %s --resume --out %s",
 	"error.resume_what":        "哪一次训练？请给出 RUN.toml 或 --out DIR",
 	"error.set":                "--set %q：应为 KEY=VALUE",
-	"error.set_value":          "--set：%v",
+	"error.set_value":          "--set 的值不对：%v",
 	"group.training":           "训练：",
 	"flag.recompute":           "激活值计算两次，以节省内存",
 	"mem.short":                "测量内存",
