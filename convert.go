@@ -185,9 +185,6 @@ func (s *source) writeDir(ctx context.Context, dst string, opt ConvertOptions) e
 	if err != nil {
 		return err
 	}
-	if err := newDir(dst); err != nil {
-		return err
-	}
 	var out []checkpoint.Out
 	for _, name := range s.file.Names() {
 		t, _ := s.file.Tensor(name)
@@ -198,18 +195,12 @@ func (s *source) writeDir(ctx context.Context, dst string, opt ConvertOptions) e
 		out = append(out, t.As(d))
 	}
 	const maxShard = 5 << 30 // as transformers
-	if err := checkpoint.WriteSafetensorsDir(dst, watched(ctx, out, opt.Progress), map[string]string{"format": "pt"}, maxShard); err != nil {
-		return err
-	}
-	return s.writeSides(dst, dtype)
-}
-
-// newDir makes a directory, or takes an empty one.
-func newDir(dir string) error {
-	if entries, err := os.ReadDir(dir); err == nil && len(entries) > 0 {
-		return fmt.Errorf("%s is not empty", dir)
-	}
-	return os.MkdirAll(dir, 0o777)
+	return writeDraftDir(dst, func(dir string) error {
+		if err := checkpoint.WriteSafetensorsDir(dir, watched(ctx, out, opt.Progress), map[string]string{"format": "pt"}, maxShard); err != nil {
+			return err
+		}
+		return s.writeSides(dir, dtype)
+	})
 }
 
 // dirType reads the type of a directory's weights; 0 is auto.

@@ -221,12 +221,11 @@ func Create(ctx context.Context, dir string, opt CreateOptions) error {
 	default:
 		return fmt.Errorf("dtype %q is not one of f32, bf16 (quantize the model afterwards)", opt.DType)
 	}
-	if entries, err := os.ReadDir(dir); err == nil && len(entries) > 0 {
-		return fmt.Errorf("%s is not empty", dir)
-	}
-	if err := os.MkdirAll(dir, 0o777); err != nil {
-		return err
-	}
+	return writeDraftDir(dir, func(dir string) error { return s.write(ctx, dir, dtype, opt) })
+}
+
+// write writes the files of a new model.
+func (s *shape) write(ctx context.Context, dir string, dtype checkpoint.DType, opt CreateOptions) error {
 	tok, err := tokenizer.ByteLevel(s.config["vocab_size"].(int))
 	if err != nil {
 		return err

@@ -89,9 +89,10 @@ var ErrClosed = engine.ErrClosed
 // Open opens a model: a Hugging Face directory, a .gguf file, or a name of the
 // hub ("gpt2", "org/name", "org/name@revision") that is in the cache or, with
 // Options.Pull, is downloaded. A directory with an adapter (adapter_config.json)
-// is opened as the base that it names with the adapter.
+// is opened as the base that it names with the adapter. It ends between two
+// tensors when ctx does.
 func Open(ctx context.Context, name string, opt Options) (*Model, error) {
-	return open(opt, func() (*source, error) { return openNamed(ctx, name, opt) })
+	return open(ctx, opt, func() (*source, error) { return openNamed(ctx, name, opt) })
 }
 
 // OpenBytes opens a model whose .gguf file is in memory, inside the program for
@@ -101,7 +102,7 @@ func OpenBytes(ctx context.Context, data []byte, opt Options) (*Model, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	return open(opt, func() (*source, error) {
+	return open(ctx, opt, func() (*source, error) {
 		file, err := checkpoint.OpenBytes(data, "model in memory")
 		if err != nil {
 			return nil, err
@@ -118,7 +119,7 @@ func OpenBytes(ctx context.Context, data []byte, opt Options) (*Model, error) {
 const maxThreads = 1024
 
 // open opens the model whose parts find returns.
-func open(opt Options, find func() (*source, error)) (*Model, error) {
+func open(ctx context.Context, opt Options, find func() (*source, error)) (*Model, error) {
 	if err := kernel.Err(); err != nil {
 		return nil, err
 	}
@@ -140,7 +141,7 @@ func open(opt Options, find func() (*source, error)) (*Model, error) {
 		opt.Threads = DefaultThreads()
 	}
 	m := &Model{opt: opt, src: src, pool: kernel.NewPool(opt.Threads)}
-	if err := m.load(src, dtype); err != nil {
+	if err := m.load(ctx, src, dtype); err != nil {
 		m.pool.Close()
 		return nil, errors.Join(err, src.close())
 	}
@@ -191,16 +192,16 @@ func looksLocal(name string) bool {
 }
 
 // load reads the tokenizer while the weights are packed.
-func (m *Model) load(src *source, dtype model.DType) (err error) {
+func (m *Model) load(ctx context.Context, src *source, dtype model.DType) (err error) {
 	if m.params, err = src.params(); err != nil {
 		return err
 	}
 	var wait sync.WaitGroup
 	wait.Go(func() { m.tok, m.tokens, m.tokErr = src.tokenizer() })
 	if src.adapter == nil {
-		m.m, err = model.Load(src.config, src.file, dtype, m.pool)
+		m.m, err = model.Load(ctx, src.config, src.file, dtype, m.pool)
 	} else {
-		m.m, err = model.LoadAdapted(src.config, src.file, src.adapter, dtype, m.pool)
+		m.m, err = model.LoadAdapted(ctx, src.config, src.file, src.adapter, dtype, m.pool)
 	}
 	wait.Wait()
 	if err != nil {

@@ -8,6 +8,9 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
+
+	"wenmo/internal/filelock"
 )
 
 // draft is a file on its way to path: it is written under another name in the
@@ -21,13 +24,52 @@ type draft struct {
 // writeBuffer is the size of the writes to disk.
 const writeBuffer = 1 << 20
 
+// newDraft begins a draft, after removing those that killed processes have left
+// of the same path: nobody holds the lock of such a one.
 func newDraft(path string) (*draft, error) {
-	name := fmt.Sprintf(".%s.%016x.part", filepath.Base(path), rand.Uint64())
+	if err := sweepDrafts(path); err != nil {
+		return nil, err
+	}
+	name := fmt.Sprintf("%s%016x%s", draftPrefix(path), rand.Uint64(), draftSuffix)
 	file, err := os.OpenFile(filepath.Join(filepath.Dir(path), name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
 	if err != nil {
 		return nil, err
 	}
-	return &draft{path: path, file: file, buf: bufio.NewWriterSize(file, writeBuffer)}, nil
+	d := &draft{path: path, file: file, buf: bufio.NewWriterSize(file, writeBuffer)}
+	if _, err := filelock.Try(file); err != nil { // nobody else knows the name
+		d.discard()
+		return nil, err
+	}
+	return d, nil
+}
+
+const draftSuffix = ".part"
+
+func draftPrefix(path string) string { return "." + filepath.Base(path) + "." }
+
+func sweepDrafts(path string) error {
+	dir, prefix := filepath.Dir(path), draftPrefix(path)
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		random, ok := strings.CutPrefix(e.Name(), prefix)
+		if !ok || len(random) != 16+len(draftSuffix) || !strings.HasSuffix(random, draftSuffix) || !e.Type().IsRegular() {
+			continue
+		}
+		name := filepath.Join(dir, e.Name())
+		f, err := os.OpenFile(name, os.O_RDWR, 0)
+		if err != nil {
+			continue // somebody else's, or gone meanwhile
+		}
+		dead, err := filelock.Try(f)
+		_ = f.Close()
+		if dead && err == nil {
+			_ = os.Remove(name) // what cannot be removed does no harm
+		}
+	}
+	return nil
 }
 
 // finish brings everything written to disk and closes the file.

@@ -290,6 +290,40 @@ func TestWriteFails(t *testing.T) {
 	}
 }
 
+// TestDraftsOfTheDead removes what killed writers have left of a file, and
+// nothing else.
+func TestDraftsOfTheDead(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "model.safetensors")
+	dead, others := ".model.safetensors.0123456789abcdef.part", []string{
+		".model.safetensors.mine.part", ".other.safetensors.0123456789abcdef.part",
+	}
+	for _, name := range append(others, dead) {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("half"), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	living, err := newDraft(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tensors := []Out{{Name: "a", DType: F32, Shape: []int{1}, Data: make([]byte, 4)}}
+	if err := WriteSafetensors(path, tensors, nil); err != nil {
+		t.Fatal(err)
+	}
+	if exists(filepath.Join(dir, dead)) {
+		t.Error("the draft of a killed writer is there still")
+	}
+	for _, name := range others {
+		if !exists(filepath.Join(dir, name)) {
+			t.Errorf("%s was removed", name)
+		}
+	}
+	if err := errors.Join(living.finish(), living.publish()); err != nil {
+		t.Errorf("another writer at the same time: %v", err)
+	}
+}
+
 func TestCheckFinite(t *testing.T) {
 	plain := func(d DType, x ...float32) []byte {
 		b := make([]byte, d.RowBytes(len(x)))

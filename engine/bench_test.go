@@ -31,7 +31,7 @@ func BenchmarkModel(b *testing.B) {
 	for _, threads := range []int{1, 2} {
 		pool := kernel.NewPool(threads)
 		start := time.Now()
-		m, err := model.Load(model.NewConfig(config, path), view, model.Auto, pool)
+		m, err := model.Load(b.Context(), model.NewConfig(config, path), view, model.Auto, pool)
 		if err != nil {
 			b.Fatal(err)
 		}

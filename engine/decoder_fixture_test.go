@@ -45,7 +45,7 @@ func openFixture(t *testing.T, dir string, dtype model.DType) fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := model.Load(c, file, dtype, pool)
+	m, err := model.Load(t.Context(), c, file, dtype, pool)
 	if err != nil {
 		t.Fatal(err)
 	}

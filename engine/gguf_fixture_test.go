@@ -49,7 +49,7 @@ func ggufLogits(t *testing.T, dir string, dtype model.DType, ids []int32) (rows 
 	}
 	pool := kernel.NewPool(2)
 	defer pool.Close()
-	m, err := model.Load(model.NewConfig(config, "model.gguf"), view, dtype, pool)
+	m, err := model.Load(t.Context(), model.NewConfig(config, "model.gguf"), view, dtype, pool)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -75,7 +75,7 @@ func (s stored) pack(t *testing.T, dtype model.DType, pool *kernel.Pool) (path s
 // and logits, as far as it has them.
 func (s stored) computed(t *testing.T, dtype model.DType, pool *kernel.Pool) (rows [][]float32) {
 	t.Helper()
-	m, err := model.Load(s.newConfig(), s.file, dtype, pool)
+	m, err := model.Load(t.Context(), s.newConfig(), s.file, dtype, pool)
 	if err != nil {
 		t.Fatal(err)
 	}

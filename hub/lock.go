@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"wenmo/internal/filelock"
 )
 
 const lockPoll = 100 * time.Millisecond
@@ -23,7 +25,7 @@ func (s *store) lock(ctx context.Context, sum string, note func(string)) (unlock
 		if err != nil {
 			return nil, diskError(err)
 		}
-		got, err := tryLock(f)
+		got, err := filelock.Try(f)
 		if got && isStill(f, name) {
 			return func() { f.Close() }, nil
 		}

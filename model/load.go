@@ -1,6 +1,7 @@
 package model
 
 import (
+	"context"
 	"fmt"
 	"iter"
 	"strings"
@@ -35,6 +36,7 @@ func ParseDType(s string) (DType, error) {
 // Loader takes weights from a checkpoint by name and shape. The first failure
 // is kept and returned by Err; what it returns after that must not be used.
 type Loader struct {
+	ctx    context.Context // where set, its end is that of the loading
 	file   *checkpoint.File
 	dtype  DType
 	pool   *kernel.Pool
@@ -106,6 +108,12 @@ func (l *Loader) fail(err error) {
 
 // take returns the tensor of that name if its shape is one of shapes.
 func (l *Loader) take(name string, shapes ...[]int) (checkpoint.Tensor, bool) {
+	if l.ctx != nil {
+		if err := l.ctx.Err(); err != nil {
+			l.fail(err)
+			return checkpoint.Tensor{}, false
+		}
+	}
 	t, ok := l.tensor(name)
 	if !ok {
 		if t, ok = l.fresh.tensor(name, shapes[0], l.file.Path()); ok {

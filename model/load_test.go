@@ -40,7 +40,7 @@ func openWith(t testing.TB, name string, change map[string]any) (*Model, error) 
 	defer file.Close()
 	pool := kernel.NewPool(1)
 	defer pool.Close()
-	return Load(NewConfig(raw, "config.json"), file, F32, pool)
+	return Load(t.Context(), NewConfig(raw, "config.json"), file, F32, pool)
 }
 
 // What is wrong with a config is said with the file, the key, what was wanted
@@ -200,7 +200,7 @@ func TestOtherNames(t *testing.T) {
 		defer renamed.Close()
 		pool := kernel.NewPool(1)
 		defer pool.Close()
-		m, err := Load(c, renamed, F32, pool)
+		m, err := Load(t.Context(), c, renamed, F32, pool)
 		if err != nil {
 			t.Errorf("%s: %v", fixture, err)
 			continue
@@ -229,7 +229,7 @@ func FuzzConfig(f *testing.F) {
 		if err != nil {
 			return
 		}
-		m, err := Load(c, file, F32, pool)
+		m, err := Load(t.Context(), c, file, F32, pool)
 		if (m == nil) == (err == nil) {
 			t.Errorf("model %v, error %v", m, err)
 		}

@@ -1,6 +1,7 @@
 package model
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -13,8 +14,9 @@ import (
 )
 
 // LoadAdapted is Load with an adapter, which stays apart from the weights.
-func LoadAdapted(c *Config, file *checkpoint.File, a *Adapter, dtype DType, pool *kernel.Pool) (*Model, error) {
+func LoadAdapted(ctx context.Context, c *Config, file *checkpoint.File, a *Adapter, dtype DType, pool *kernel.Pool) (*Model, error) {
 	l := NewLoader(file, dtype, pool)
+	l.ctx = ctx
 	l.adapter = newAdapting(a)
 	return l.load(c)
 }

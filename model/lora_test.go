@@ -92,9 +92,9 @@ func (f *adapterFixture) infer(t testing.TB, a *Adapter, file *checkpoint.File, 
 	t.Helper()
 	pool := kernel.NewPool(2)
 	t.Cleanup(pool.Close)
-	load := func() (*Model, error) { return Load(f.parse(t), file, dtype, pool) }
+	load := func() (*Model, error) { return Load(t.Context(), f.parse(t), file, dtype, pool) }
 	if a != nil {
-		load = func() (*Model, error) { return LoadAdapted(f.parse(t), file, a, dtype, pool) }
+		load = func() (*Model, error) { return LoadAdapted(t.Context(), f.parse(t), file, a, dtype, pool) }
 	}
 	m, err := load()
 	if err != nil {

@@ -1,6 +1,7 @@
 package model
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -81,9 +82,12 @@ func (m *Model) Pooled(g *tensor.Graph, b *nn.Batch, hidden *tensor.Tensor) *ten
 	return nil
 }
 
-// Load builds the model that a config describes from the weights of file.
-func Load(c *Config, file *checkpoint.File, dtype DType, pool *kernel.Pool) (*Model, error) {
-	return NewLoader(file, dtype, pool).load(c)
+// Load builds the model that a config describes from the weights of file. It
+// ends between two tensors when ctx does.
+func Load(ctx context.Context, c *Config, file *checkpoint.File, dtype DType, pool *kernel.Pool) (*Model, error) {
+	l := NewLoader(file, dtype, pool)
+	l.ctx = ctx
+	return l.load(c)
 }
 
 func (l *Loader) load(c *Config) (*Model, error) {

@@ -95,7 +95,6 @@ Exit codes: 0 success, 1 error, 2 wrong command line, 130 interrupted.`,
 	"interrupted.pull":    "Interrupted. What has come is kept: the same command goes on from there.",
 	"interrupted.train":   "Interrupted. Nothing was written: the same command starts anew.",
 	"interrupted.nothing": "Interrupted. %s is as it was: the same command starts anew.",
-	"interrupted.partial": "Interrupted. %s is not whole: delete it, then the same command starts anew.",
 
 	"flag.model":         "`MODEL`: a directory, a .gguf file, or a name such as gpt2 or org/name@revision",
 	"flag.dtype":         "`TYPE` of the matrix products; auto is the stored one",

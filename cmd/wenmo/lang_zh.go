@@ -97,7 +97,6 @@ wenmo help 列出全部命令，wenmo help run 说明某个命令。English: WEN
 	"interrupted.pull":    "已中断。已下载的部分会保留，再次运行同一命令即可继续。",
 	"interrupted.train":   "已中断。没有写入任何文件，再次运行同一命令将从头开始。",
 	"interrupted.nothing": "已中断。%s 保持原样，再次运行同一命令将从头开始。",
-	"interrupted.partial": "已中断。%s 并不完整，请先删除它，再重新运行同一命令。",
 
 	"flag.model":         "`MODEL`：目录、.gguf 文件，或 gpt2、org/name@revision 这样的名字",
 	"flag.dtype":         "矩阵乘法的数据类型 `TYPE`，auto 为存储的类型",

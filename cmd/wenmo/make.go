@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"os"
 	"slices"
 	"strings"
 
@@ -18,18 +17,13 @@ import (
 func written(cmd *cobra.Command, key, done, dst string, work func(ctx context.Context, progress func(done, total int64)) error) error {
 	ctx, stop := interruptible(cmd)
 	defer stop()
-	_, before := os.Stat(dst)
 	line := progressLine(cmd, say("progress."+key, dst), progress.Bytes)
 	err := work(ctx, line.Set)
 	line.End()
 	if err == nil {
 		return emit(cmd, say(done, dst))
 	}
-	left := "interrupted.nothing"
-	if _, after := os.Stat(dst); before != nil && after == nil {
-		left = "interrupted.partial"
-	}
-	return unlessInterrupted(ctx, err, say(left, dst))
+	return unlessInterrupted(ctx, err, say("interrupted.nothing", dst))
 }
 
 func createCommand() *cobra.Command {
