@@ -144,8 +144,8 @@ func (b *Beams) process(w *Scratch, ids []int32, row []float32) error {
 	b.ctx.IDs, b.ctx.scratch = ids, w
 	w.begin(len(row))
 	renormalize{}.Process(&b.ctx, row)
-	for _, p := range b.chain {
-		p.Process(&b.ctx, row)
+	if err := b.ctx.apply(b.chain, row); err != nil {
+		return err
 	}
 	if _, nan := argmax(row); nan >= 0 {
 		return fmt.Errorf("the logit of id %d is NaN after the logits processors", nan)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -221,6 +222,43 @@ func first(seq func(func(Event, error) bool)) (ev Event, err error) {
 
 // Leaving the loop, or a context that ends, frees the pages; a reader that
 // sleeps stops only its own sequence.
+type panicky struct{}
+
+func (panicky) Process(c *Context, _ []float32) {
+	if len(c.New()) == 2 {
+		panic("boom")
+	}
+}
+
+// TestPanickingProcessor ends the request of a processor that panics, and no
+// other.
+func TestPanickingProcessor(t *testing.T) {
+	m := slimModel(t, "decoder_llama_mha", model.F32)
+	e := startEngine(t, m, 1, Options{CacheTokens: 1024})
+	p := DefaultParams()
+	p.MaxNewTokens = 5
+	req := Request{IDs: []int32{1, 2}, Params: p, Processors: []Processor{panicky{}}}
+	n := 0
+	var last error
+	for _, err := range e.Generate(t.Context(), req) {
+		if n++; err != nil {
+			last = err
+		}
+	}
+	const want = "new token 3 (position 4): the logits processor engine.panicky panicked: boom"
+	if n != 3 || last == nil || last.Error() != want {
+		t.Errorf("after %d events: %v, want %s", n, last, want)
+	}
+	req.Params.NumBeams = 2
+	if _, err := e.Beam(t.Context(), req); err == nil || !strings.Contains(err.Error(), "panicked: boom") {
+		t.Errorf("with beams: %v", err)
+	}
+	req.Params.NumBeams, req.Processors = 1, nil
+	if ids, _ := collect(t, e, req); len(ids) != 5 {
+		t.Errorf("afterwards %d tokens", len(ids))
+	}
+}
+
 func TestCancelAndSlowReader(t *testing.T) {
 	m := slimModel(t, "decoder_llama_mha", model.F32)
 	m.MaxLength = 4096

@@ -185,14 +185,18 @@ func short(value []byte) string {
 
 // Set sets a key from the text of a flag; dashes may stand for underscores.
 // Lists are separated by commas, lists of lists by semicolons (1,2;3), biases
-// follow an equals sign (1,2=-3.5;3=2); JSON is taken, too. Ranges are
-// Validate's business.
+// follow an equals sign (1,2=-3.5;3=2); JSON is taken, too. Spaces around a
+// value do not count, except those of strings. Ranges are Validate's business.
 func (p *Params) Set(key, text string) error {
 	i := keyIndex(strings.ReplaceAll(key, "-", "_"))
 	if i < 0 {
 		return fmt.Errorf("%s is not a parameter of generation", key)
 	}
-	value := asJSON(paramKeys[i].field(p), strings.TrimSpace(text))
+	field := paramKeys[i].field(p)
+	value := asJSON(field, strings.TrimSpace(text))
+	if _, ok := field.(*[]string); ok && !json.Valid([]byte(text)) {
+		value = asJSON(field, text) // spaces belong to strings
+	}
 	if !json.Valid(value) {
 		value, _ = json.Marshal(text) // a string, which no number or list is
 	}

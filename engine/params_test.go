@@ -90,6 +90,8 @@ func TestSet(t *testing.T) {
 	}
 	for flag, check := range map[string]func(p *Params) bool{
 		"stop-strings=用户：,END":       func(p *Params) bool { return reflect.DeepEqual(p.StopStrings, []string{"用户：", "END"}) },
+		"stop-strings= a, b ":        func(p *Params) bool { return reflect.DeepEqual(p.StopStrings, []string{" a", " b "}) },
+		"stop-strings= [\" c\"] ":    func(p *Params) bool { return reflect.DeepEqual(p.StopStrings, []string{" c"}) },
 		"stop-strings=[INST]":        func(p *Params) bool { return reflect.DeepEqual(p.StopStrings, []string{"[INST]"}) },
 		"bad-words-ids=[[1],[2, 3]]": func(p *Params) bool { return reflect.DeepEqual(p.BadWordsIDs, [][]int32{{1}, {2, 3}}) },
 		`logit-bias={"3": 1}`:        func(p *Params) bool { return reflect.DeepEqual(p.LogitBias, []LogitBias{{3, 1}}) },

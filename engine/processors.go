@@ -1,9 +1,12 @@
 package engine
 
+import "fmt"
+
 // Processor changes the logits of the next token of one sequence in place.
 // -Inf excludes a token. It must depend on nothing but its own settings, the
 // context and the logits, so that a request gives the same tokens whatever is
-// decoded beside it, and speculation may ask again for a position.
+// decoded beside it, and speculation may ask again for a position. A panic is
+// the error of its request.
 type Processor interface {
 	Process(c *Context, logits []float32)
 }
@@ -17,6 +20,31 @@ type Context struct {
 	Sample    int     // which of the request's samples this is
 
 	scratch *Scratch
+	failed  error // a caller's processor panicked
+}
+
+// callersOwn is a processor of the caller, whose panic is an error of its
+// request and of no other.
+type callersOwn struct{ Processor }
+
+func (p callersOwn) Process(c *Context, logits []float32) {
+	defer func() {
+		if r := recover(); r != nil {
+			c.failed = fmt.Errorf("the logits processor %T panicked: %v", p.Processor, r)
+		}
+	}()
+	p.Processor.Process(c, logits)
+}
+
+// apply runs a chain over the logits.
+func (c *Context) apply(chain []Processor, logits []float32) error {
+	c.failed = nil
+	for _, p := range chain {
+		if p.Process(c, logits); c.failed != nil {
+			return c.failed
+		}
+	}
+	return nil
 }
 
 // Position returns the position of the token that is chosen next: prompt and
@@ -71,7 +99,9 @@ func (p *Params) processors(promptLen, maxLen int, callers []Processor) []Proces
 	add(decay.Factor != 1, &exponentialDecay{promptLen + decay.Start, decay.Factor, p.EOSTokenID})
 	add(len(p.SuppressTokens) > 0, suppress(p.SuppressTokens))
 	add(len(p.BeginSuppressTokens) > 0, &beginSuppress{p.firstFree(promptLen), p.BeginSuppressTokens})
-	chain = append(chain, callers...)
+	for _, c := range callers {
+		chain = append(chain, callersOwn{c})
+	}
 	if p.Sampling() {
 		chain = append(chain, p.filters()...)
 	}

@@ -78,8 +78,8 @@ func (s *Sampler) next(w *Scratch, logits []float32) (t Token, err error) {
 	if s.logprobs {
 		w.raw = append(w.raw[:0], logits...)
 	}
-	for _, p := range s.chain {
-		p.Process(&s.ctx, logits)
+	if err := s.ctx.apply(s.chain, logits); err != nil {
+		return t, err
 	}
 	if s.sampling {
 		t.ID, err = w.draw(logits, s.ctx.Random(streamToken))

@@ -386,7 +386,7 @@ func TestCallersProcessors(t *testing.T) {
 	}
 	chain := p.processors(0, 9, []Processor{excludeAll{1}})
 	names := fmt.Sprintf("%T", chain)
-	if _, ok := chain[1].(excludeAll); !ok || len(chain) != 3 {
+	if own, _ := chain[1].(callersOwn); own.Processor != (excludeAll{1}) || len(chain) != 3 {
 		t.Errorf("%d processors %s", len(chain), names)
 	}
 }

@@ -58,7 +58,7 @@ func (d *modelDir) loadBPE() (*Tokenizer, error) {
 		return d.failed("tokenizer_config.json", err)
 	}
 	s.Model = &bpe{Vocab: tokens, Merges: merges}
-	return newTokenizer(s, d.dir)
+	return newTokenizer(s, d.path("vocab.json"))
 }
 
 // parseMergesText reads lines of two tokens.

@@ -112,6 +112,7 @@ func TestLoadDirRefuses(t *testing.T) {
 		{"class of words", []string{"vocab.txt", bertVocab, "tokenizer_config.json", `{"tokenizer_class":"MPNetTokenizer"}`}, "with a vocab.txt is not supported"},
 		{"class of pieces", []string{"x.model", model, "tokenizer_config.json", `{"tokenizer_class":"XLNetTokenizer"}`}, "with a SentencePiece model is not supported"},
 		{"config", []string{"vocab.txt", bertVocab, "tokenizer_config.json", `{"do_lower_case":"yes"}`}, "tokenizer_config.json: "},
+		{"no [UNK]", []string{"vocab.txt", "[CLS]\n[SEP]\nb\n"}, "vocab.txt: "},
 		{"added id", []string{"vocab.txt", bertVocab, "tokenizer_config.json", `{"added_tokens_decoder":{"x":{"content":"y"}}}`}, `id "x" is no number`},
 		{"two models", []string{"a.model", model, "b.model", model}, "which is the vocabulary, a.model or b.model?"},
 		{"model", []string{"a.model", "junk"}, "a.model: "},

@@ -29,7 +29,7 @@ func (d *modelDir) loadWordPiece() (*Tokenizer, error) {
 	if err := s.wordPiece(wordPieceVocab(lines(data)), f); err != nil {
 		return d.failed("vocab.txt", err)
 	}
-	return newTokenizer(s, d.dir)
+	return newTokenizer(s, d.path("vocab.txt"))
 }
 
 // wordPieceVocab returns the tokens by id; of a token given twice the last id

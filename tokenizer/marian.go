@@ -42,7 +42,7 @@ func (d *modelDir) loadMarian(encode, decode string) (*Tokenizer, error) {
 	if err != nil {
 		return d.failed("vocab.json", err)
 	}
-	return newTokenizer(s, d.dir)
+	return newTokenizer(s, d.path("vocab.json"))
 }
 
 func (d *modelDir) readSPM(name string) (*spmFile, error) {

@@ -45,7 +45,7 @@ func (d *modelDir) loadSentencePiece(name string) (*Tokenizer, error) {
 	if err := convert(&s, f, c); err != nil {
 		return d.failed(name, err)
 	}
-	return newTokenizer(s, d.dir)
+	return newTokenizer(s, d.path(name))
 }
 
 // llama: no normalization but spaces, byte fallback, bos before a text.

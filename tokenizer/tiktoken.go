@@ -82,7 +82,7 @@ func (d *modelDir) loadTiktoken(name string) (*Tokenizer, error) {
 	if err != nil {
 		return d.failed(name, err)
 	}
-	return newTokenizer(s, d.dir)
+	return newTokenizer(s, d.path(name))
 }
 
 // parseTiktoken reads lines of a token in base64 and its rank, which is its id.

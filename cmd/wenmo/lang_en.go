@@ -107,7 +107,7 @@ Exit codes: 0 success, 1 error, 2 wrong command line, 130 interrupted.`,
 
 	"flag.again":   " (may be given several times)",
 	"flag.equals":  ", as --early-stopping=VALUE",
-	"flag.strings": `, as ["a, b"] with commas in it`,
+	"flag.strings": `, spaces included; as ["a, b"] with commas in it`,
 
 	"run.short": "Continue a text",
 	"run.long": `Continue a text, or answer it where the model has a chat template. The new text
@@ -240,13 +240,13 @@ wenmo tokenizer encode -m gpt2 "Hello" | wenmo tokenizer decode -m gpt2`,
 GPT has it; WordPiece, as BERT has it (lower case, no accents); or Unigram, as
 SentencePiece has it, with bytes for what it does not know. The result does not
 depend on the number of threads.`,
-	"train.example": `wenmo tokenizer train --file corpus.txt --vocab 8000 --special-tokens "<|endoftext|>" --out my-tokenizer
+	"train.example": `wenmo tokenizer train --file corpus.txt --vocab 8000 --out my-tokenizer
 wenmo tokenizer train --type wordpiece --file corpus.txt --vocab 20000 --out my-bert
 wenmo tokenizer train --type unigram --file corpus.txt --vocab 16000 --out my-unigram`,
 	"flag.train_file":          "text `FILE` to learn from; may be given several times",
 	"flag.train_type":          "`TYPE` of the vocabulary",
 	"flag.vocab":               "`N` tokens in all",
-	"flag.special_tokens":      "`LIST` of special tokens, which get the first ids (WordPiece: BERT's five if none are given; Unigram: <unk>, <s>, </s>)",
+	"flag.special_tokens":      "`LIST` of special tokens, which get the first ids (if none are given, BPE has <|endoftext|>, <|im_start|>, <|im_end|>; WordPiece BERT's five; Unigram <unk>, <s>, </s>)",
 	"flag.train_out":           "`DIR` to write tokenizer.json to",
 	"flag.train_json":          "print {\"seconds\":…}",
 	"train.result":             "Wrote %s: %d tokens in %s s.",
@@ -425,7 +425,7 @@ wenmo tokenizer train --type unigram --file corpus.txt --vocab 16000 --out my-un
 	"flag.events_json":         "print a JSON object for each event",
 	"progress.prepare":         "preparing the data",
 	"progress.run":             "training",
-	"train.step":               "loss %.4f  %.0f tok/s",
+	"train.step":               "loss %.3f  %s tok/s",
 	"train.validation":         "step %d: validation loss %.4f",
 	"train.bpb":                "  %.4f bits per byte",
 	"train.sample":             "step %d: %s",

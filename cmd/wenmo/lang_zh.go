@@ -109,7 +109,7 @@ wenmo help 列出全部命令，wenmo help run 说明某个命令。English: WEN
 
 	"flag.again":   "（可给出多次）",
 	"flag.equals":  "，写成 --early-stopping=VALUE",
-	"flag.strings": `，其中有逗号时写成 ["甲, 乙"]`,
+	"flag.strings": `，空格也算在内；其中有逗号时写成 ["甲, 乙"]`,
 
 	"run.short": "续写文字",
 	"run.long": `续写一段文字；模型带有对话模板时，则作为用户的消息来回答。新的文字随生成随输出。
@@ -236,13 +236,13 @@ wenmo tokenizer encode -m gpt2 "你好" | wenmo tokenizer decode -m gpt2`,
 	"train.long": `用任意大小的文本训练词表，写入 DIR/tokenizer.json：字节级 BPE（GPT 所用）、
 WordPiece（BERT 所用，转为小写并去掉重音）或 Unigram（SentencePiece 所用，
 不认识的字符用字节表示）。结果与线程数无关。`,
-	"train.example": `wenmo tokenizer train --file corpus.txt --vocab 8000 --special-tokens "<|endoftext|>" --out my-tokenizer
+	"train.example": `wenmo tokenizer train --file corpus.txt --vocab 8000 --out my-tokenizer
 wenmo tokenizer train --type wordpiece --file corpus.txt --vocab 20000 --out my-bert
 wenmo tokenizer train --type unigram --file corpus.txt --vocab 16000 --out my-unigram`,
 	"flag.train_file":          "用来学习的文本文件 `FILE`，可给出多次",
 	"flag.train_type":          "词表的种类 `TYPE`",
 	"flag.vocab":               "一共 `N` 个 token",
-	"flag.special_tokens":      "特殊 token 的列表 `LIST`，占用最前面的 id（不给出时：WordPiece 用 BERT 的五个，Unigram 用 <unk>、<s>、</s>）",
+	"flag.special_tokens":      "特殊 token 的列表 `LIST`，占用最前面的 id（不给出时：BPE 用 <|endoftext|>、<|im_start|>、<|im_end|>，WordPiece 用 BERT 的五个，Unigram 用 <unk>、<s>、</s>）",
 	"flag.train_out":           "写入 tokenizer.json 的目录 `DIR`",
 	"flag.train_json":          "输出 {\"seconds\":…}",
 	"train.result":             "已写入 %s：%d 个 token，用时 %s 秒。",
@@ -421,7 +421,7 @@ wenmo tokenizer train --type unigram --file corpus.txt --vocab 16000 --out my-un
 	"flag.events_json":         "每个事件输出一个 JSON 对象",
 	"progress.prepare":         "正在准备数据",
 	"progress.run":             "训练中",
-	"train.step":               "损失 %.4f  %.0f 词元/秒",
+	"train.step":               "损失 %.3f  %s 词元/秒",
 	"train.validation":         "第 %d 步：验证损失 %.4f",
 	"train.bpb":                "  每字节 %.4f 比特",
 	"train.sample":             "第 %d 步：%s",

@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -51,15 +52,25 @@ func report(cmd *cobra.Command, err error) int {
 		}
 		return exitInterrupted
 	case errors.As(err, &usage):
-		fmt.Fprintln(w, say("error.frame", cmd.CommandPath(), usage.text))
+		fmt.Fprintln(w, say("error.frame", cmd.CommandPath(), legible(usage.text)))
 		if cmd.Name() == "help" {
 			cmd = cmd.Root()
 		}
 		fmt.Fprintln(w, say("error.see_help", cmd.CommandPath()))
 		return exitUsage
 	}
-	fmt.Fprintln(w, say("error.frame", cmd.CommandPath(), err))
+	fmt.Fprintln(w, say("error.frame", cmd.CommandPath(), legible(err.Error())))
 	return exitError
+}
+
+// legible makes the text of an error fit for a terminal: names in foreign files
+// may have megabytes, and control characters. The middle of a long text goes.
+func legible(text string) string {
+	const head, tail = 3000, 1000
+	if len(text) > head+tail {
+		text = strings.ToValidUTF8(text[:head], "") + " … " + strings.ToValidUTF8(text[len(text)-tail:], "")
+	}
+	return tame(text)
 }
 
 // usageError is a command line that cannot be meant; the text is in the user's

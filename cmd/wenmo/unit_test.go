@@ -7,6 +7,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unicode/utf8"
 
 	"wenmo"
 )
@@ -79,6 +80,16 @@ func TestShorten(t *testing.T) {
 		if got := shorten(ids(c.prompt), c.context, p); !slices.Equal(got, c.want) {
 			t.Errorf("%+v: %v", c, got)
 		}
+	}
+}
+
+func TestLegible(t *testing.T) {
+	if got := legible("a\x1b文\nb"); got != "a\ufffd文\nb" {
+		t.Errorf("%q", got)
+	}
+	got := legible("begin " + strings.Repeat("文", 1<<20) + " end")
+	if len(got) > 4100 || !strings.HasPrefix(got, "begin 文") || !strings.HasSuffix(got, "文 end") || !utf8.ValidString(got) {
+		t.Errorf("%d bytes: %.20q", len(got), got)
 	}
 }
 
