@@ -127,19 +127,32 @@ type material struct {
 	log         func(string)
 }
 
-// endOfText are names that an end-of-text token may have where the files beside
+// nameTokens finds special tokens by their usual names, where the files beside
 // the vocabulary name none.
-var endOfText = []string{"<|endoftext|>", "<eos>", "</s>", "<|end_of_text|>", "<|im_end|>"}
+func (m *material) nameTokens() {
+	for _, role := range []struct {
+		token *string
+		names []string
+	}{
+		{&m.tokens.EOS, []string{"<|endoftext|>", "<eos>", "</s>", "<|end_of_text|>", "<|im_end|>"}},
+		{&m.tokens.CLS, []string{"[CLS]", "<s>"}},
+		{&m.tokens.SEP, []string{"[SEP]", "</s>"}},
+		{&m.tokens.MASK, []string{"[MASK]", "<mask>"}},
+		{&m.tokens.PAD, []string{"[PAD]", "<pad>"}},
+		{&m.tokens.UNK, []string{"[UNK]", "<unk>"}},
+	} {
+		for _, name := range role.names {
+			if _, ok := m.tok.ID(name); ok && *role.token == "" {
+				*role.token = name
+			}
+		}
+	}
+}
 
 // token returns the id of a special token; nil: there is none.
-func (m *material) token(names ...string) *int32 {
-	for _, name := range names {
-		if name == "" {
-			continue
-		}
-		if id, ok := m.tok.ID(name); ok {
-			return &id
-		}
+func (m *material) token(name string) *int32 {
+	if id, ok := m.tok.ID(name); ok && name != "" {
+		return &id
 	}
 	return nil
 }
@@ -152,7 +165,7 @@ func (m *material) encoder(s *SourceConfig) (dataset.Encoder, error) {
 	case m.cfg.Task == TaskChat || s.Chat:
 		return dataset.NewChatEncoder(m.tok, m.tokens, m.chatOptions())
 	case m.cfg.Task == TaskMaskedLM:
-		return dataset.NewTextEncoder(m.tok, dataset.TextOptions{BOS: m.token(m.tokens.CLS, "[CLS]", "<s>"), EOS: m.token(m.tokens.SEP, "[SEP]", "</s>")})
+		return dataset.NewTextEncoder(m.tok, dataset.TextOptions{BOS: m.token(m.tokens.CLS), EOS: m.token(m.tokens.SEP)})
 	}
 	return dataset.NewTextEncoder(m.tok, dataset.TextOptions{EOS: m.eos()})
 }

@@ -143,14 +143,7 @@ func (r *run) open(ctx context.Context) (err error) {
 		return err
 	}
 	r.mat = m
-	if m.tokens.EOS == "" {
-		for _, name := range endOfText {
-			if _, ok := m.tok.ID(name); ok {
-				m.tokens.EOS = name
-				break
-			}
-		}
-	}
+	m.nameTokens()
 	r.files, err = tokenizerFiles(dir)
 	return err
 }
@@ -205,7 +198,7 @@ func (r *run) baseConfig() (*model.Config, error) {
 // its config.
 func (r *run) scale(context.Context) error {
 	c, m := r.cfg, r.mat
-	s := Supply{Vocab: m.tok.VocabSize(), FLOPS: r.opt.FLOPS, Machine: r.opt.Memory, Examples: len(m.train)}
+	s := Supply{Lang: r.lang(), Vocab: m.tok.VocabSize(), FLOPS: r.opt.FLOPS, Machine: r.opt.Memory, Examples: len(m.train)}
 	if m.corpus != nil {
 		s.Tokens = m.corpus.PassTokens()
 	}
@@ -321,7 +314,7 @@ func (r *run) model(context.Context) error {
 			}
 			return *p
 		}
-		raw := c.NewModelConfig(t.tok.VocabSize(), id(t.token(t.tokens.BOS)), id(t.eos()), id(t.token(t.tokens.PAD, "[PAD]", "<pad>")))
+		raw := c.NewModelConfig(t.tok.VocabSize(), id(t.token(t.tokens.BOS)), id(t.eos()), id(t.token(t.tokens.PAD)))
 		r.openPool()
 		m, err := model.New(model.NewConfig(raw, "config.json"), model.DType(c.DType), r.pool, c.Seed)
 		if err != nil {
@@ -363,8 +356,10 @@ func (r *run) modelFiles() error {
 		r.files[name] = append(data, '\n')
 	}
 	if r.pass.Model.Adapter != nil {
-		delete(r.files, "config.json")
 		delete(r.files, "generation_config.json")
+		if r.pass.Model.Head == model.CausalHead { // that of the base says it all
+			delete(r.files, "config.json")
+		}
 	}
 	for name, data := range r.files {
 		if err := replaceFile(filepath.Join(r.cfg.Out, name), data); err != nil {
@@ -426,7 +421,9 @@ func (r *run) train(ctx context.Context) (err error) {
 	}
 	l.ValidateEvery, l.SampleEvery = c.Watch.ValidateEvery, c.Watch.SampleEvery
 	r.validation()
-	r.samples()
+	if err := r.samples(); err != nil {
+		return err
+	}
 	every, _ := parseDuration(c.Save.Every)
 	l.CheckpointEvery = every
 	l.Checkpoints = &Checkpoints{Dir: filepath.Join(c.Out, checkpointsDir), Keep: c.Save.Keep, Files: r.files}
@@ -491,6 +488,7 @@ func (r *run) validation() {
 	c, m, l := r.cfg, r.mat, r.loop
 	if m.corpus == nil {
 		if len(m.held) == 0 {
+			r.nothingHeld()
 			return
 		}
 		l.Validate = func(ctx context.Context) (Validation, error) {
@@ -503,11 +501,18 @@ func (r *run) validation() {
 	}
 	held := m.heldText(c.Watch.ValidationTokens)
 	if len(held) == 0 {
+		r.nothingHeld()
 		return
 	}
 	l.Validate = func(ctx context.Context) (Validation, error) {
 		return r.pass.validateText(ctx, l.Objective, held, c.Train.MicroTokens)
 	}
+}
+
+func (r *run) nothingHeld() {
+	r.opt.Log(r.word(
+		"no validation: the data is too small for a document to be held out (more data, or dataset.validation with a file of its own)",
+		"不做验证：数据太少，没有留出的文档（可用更多数据，或在 dataset.validation 中给出专门的文件）"))
 }
 
 // fingerprint stands for all that decides what a run comes to.
@@ -516,7 +521,7 @@ func (r *run) fingerprint() string {
 	c.Out, c.Name, c.Threads, c.SaveAs, c.Dataset.Cache = "", "", 0, "", ""
 	c.Watch, c.Save = WatchConfig{}, CheckpointConfig{}
 	h := sha256.New()
-	fmt.Fprintln(h, c.Text())
+	_ = json.NewEncoder(h).Encode(c) // of numbers, texts and lists
 	if r.mat.corpus != nil {
 		fmt.Fprintln(h, r.mat.corpus.Fingerprint)
 	}
