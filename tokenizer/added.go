@@ -3,6 +3,7 @@ package tokenizer
 import (
 	"fmt"
 	"slices"
+	"sync"
 )
 
 // AddedToken is a token that is found in the text before the model sees it.
@@ -66,6 +67,9 @@ func newAddedTokens(tokens []AddedToken, norm normalizer) (*addedTokens, error) 
 		} else {
 			a.raw.add(t.Content, t)
 		}
+		if max(a.raw.nodes(), a.normalized.nodes()) > maxTrieNodes {
+			return nil, fmt.Errorf("the added tokens take more than %d nodes", maxTrieNodes)
+		}
 	}
 	return a, nil
 }
@@ -74,7 +78,11 @@ func newAddedTokens(tokens []AddedToken, norm normalizer) (*addedTokens, error) 
 type addedFinder struct {
 	trie   *byteTrie
 	tokens []*AddedToken // the trie's ids are indices here
+	texts  []string      // what stands for them
 	first  [256]bool
+
+	once sync.Once
+	back *backwardFinder // see addedScan
 }
 
 // add makes s stand for t; of two with the same s that of the higher id
@@ -94,23 +102,14 @@ func (f *addedFinder) add(s string, t *AddedToken) {
 	}
 	f.first[s[0]] = true
 	f.trie.add(s, int32(len(f.tokens)))
-	f.tokens = append(f.tokens, t)
+	f.tokens, f.texts = append(f.tokens, t), append(f.texts, s)
 }
 
-// next returns the first added token in s at or after from; nil if none.
-func (f *addedFinder) next(s string, from int) (t *AddedToken, start, end int) {
+func (f *addedFinder) nodes() int {
 	if f.trie == nil {
-		return nil, 0, 0
+		return 0
 	}
-	for i := from; i < len(s); i++ {
-		if !f.first[s[i]] {
-			continue
-		}
-		if id, n := f.trie.longest(s[i:]); id >= 0 {
-			return f.tokens[id], i, i + n
-		}
-	}
-	return nil, 0, 0
+	return len(f.trie.ids)
 }
 
 // cut appends the pieces of s, which stands at base in the text: the added
@@ -118,9 +117,9 @@ func (f *addedFinder) next(s string, from int) (t *AddedToken, start, end int) {
 // asText special tokens are left in the text.
 func (f *addedFinder) cut(to []piece, s string, base int, asText bool) []piece {
 	u := loadUnicode()
-	done := 0
+	done, scan := 0, f.scan(s)
 	for from := 0; ; {
-		t, start, end := f.next(s, from)
+		t, start, end := scan.next(from)
 		if t == nil {
 			break
 		}
@@ -134,6 +133,9 @@ func (f *addedFinder) cut(to []piece, s string, base int, asText bool) []piece {
 				break
 			}
 			start -= size
+		}
+		if t.RStrip {
+			end = max(end, done) // up to there the token before has found white space
 		}
 		for t.RStrip && end < len(s) {
 			r, size := decodeRune(s[end:])

@@ -83,6 +83,23 @@ func (t *byteTrie) resize(n int) {
 	}
 }
 
+// longestSteps returns the longest token that s begins with, -1 if there is
+// none, and how many bytes it has looked at.
+func (t *byteTrie) longestSteps(s string) (id int32, steps int) {
+	id = -1
+	node := int32(0)
+	for steps < len(s) {
+		node = t.next(node, s[steps])
+		if steps++; node == 0 {
+			break
+		}
+		if t.ids[node] >= 0 {
+			id = t.ids[node]
+		}
+	}
+	return id, steps
+}
+
 // longest returns the longest token that s begins with, and its length; -1 if
 // there is none.
 func (t *byteTrie) longest(s string) (id int32, n int) {
