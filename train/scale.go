@@ -3,6 +3,7 @@ package train
 import (
 	"fmt"
 	"math"
+	"strconv"
 	"time"
 
 	"wenmo/model"
@@ -16,6 +17,7 @@ type Supply struct {
 	FLOPS    float64 // of the machine's matrix product
 	Base     *Sizes  // of the model that is gone on from; nil: a new one
 	Machine  int64   // bytes of memory; 0: not known
+	Lang     string  // of the reasons: en or zh
 }
 
 // Sizes are a model's.
@@ -38,6 +40,8 @@ type Plan struct {
 	Memory  int64
 	FLOPS   float64 // of the machine's matrix product, operations a second; 0: not known
 	Reasons []string
+
+	lang string
 }
 
 // dialParams are the parameters, without embeddings, that --size asks for.
@@ -46,7 +50,9 @@ var dialParams = map[string]int64{"nano": 1_000_000, "micro": 4_000_000, "mini":
 const (
 	tokensPerParam = 20   // Hoffmann et al. 2022
 	freshPasses    = 4    // up to which repeated data is as good as new (Muennighoff et al. 2023)
-	fewestPasses   = 8    // over a text so small that nothing else would be learnt
+	mostPasses     = 8    // over a text so small that nothing else would be learnt
+	tunePasses     = 15   // over a set of conversations (LIMA, Zhou et al. 2023)
+	tuneSteps      = 200  // below which few conversations change a model
 	trainShare     = 0.55 // of the product's speed that training reaches
 	headWidth      = 64
 	aspect         = 64 // width per layer (nanochat)
@@ -55,7 +61,7 @@ const (
 // Scale chooses what a config leaves open: the shape of a new model, batch,
 // learning rate and length. c must be complete.
 func (c *Config) Scale(s Supply) (*Plan, error) {
-	p := &Plan{FLOPS: s.FLOPS}
+	p := &Plan{FLOPS: s.FLOPS, lang: s.Lang}
 	if s.Base != nil {
 		p.Sizes = *s.Base
 		set(&c.Model.Context, p.Context)
@@ -99,13 +105,13 @@ func (c *Config) scaleModel(s Supply, p *Plan) error {
 	target := dialParams[m.Size]
 	if n, _ := ParseCount(m.Params); n > 0 {
 		target = n
-		p.because("%d parameters in blocks, as asked for", n)
+		p.because("%d parameters in blocks, as asked for", "各层共 %d 个参数：如所要求", n)
 	}
 	budget, _ := parseDuration(m.Budget)
 	if target == 0 && budget > 0 {
 		// 6·N·20·N operations are what the budget has.
 		target = int64(math.Sqrt(budget.Seconds() * trainShare * s.FLOPS / (6 * tokensPerParam)))
-		p.because("%d parameters in blocks: with %d tokens for each (Hoffmann et al. 2022) they take the budget of %s", target, tokensPerParam, m.Budget)
+		p.because("%d parameters in blocks: with %d tokens for each (Hoffmann et al. 2022) they take the budget of %s", "各层共 %d 个参数：每个参数训练 %d 个词元（Hoffmann et al. 2022），正好用去 %s", target, tokensPerParam, m.Budget)
 	}
 	if target == 0 {
 		set(&m.Size, "nano")
@@ -115,7 +121,7 @@ func (c *Config) scaleModel(s Supply, p *Plan) error {
 		m.Layers = max(2, int(math.Round(math.Cbrt(float64(target)/(12*aspect*aspect)))))
 		width := math.Sqrt(float64(target) / (12 * float64(m.Layers)))
 		m.Width = max(headWidth, int(math.Round(width/headWidth))*headWidth)
-		p.because("%d layers of width %d: about %d of width per layer, as in nanochat", m.Layers, m.Width, aspect)
+		p.because("%d layers of width %d: about %d of width per layer, as in nanochat", "%d 层，宽 %d：每层约合宽度 %d，同 nanochat", m.Layers, m.Width, aspect)
 	}
 	set(&m.Layers, max(2, m.Width/aspect))
 	set(&m.Width, m.Layers*aspect)
@@ -140,8 +146,17 @@ func (c *Config) scaleModel(s Supply, p *Plan) error {
 	return nil
 }
 
-func (p *Plan) because(format string, args ...any) {
+// because adds a reason, a format in English and in Chinese.
+func (p *Plan) because(en, zh string, args ...any) {
+	format := en
+	if p.lang == "zh" {
+		format = zh
+	}
 	p.Reasons = append(p.Reasons, fmt.Sprintf(format, args...))
+}
+
+func (p *Plan) becausePasses(tokens int64) {
+	p.because("%d tokens: %d passes, beyond which repeated data teaches little (Muennighoff et al. 2023)", "%d 个词元：数据 %d 遍，再重复就学不到多少（Muennighoff et al. 2023）", tokens, mostPasses)
 }
 
 // scaleText chooses how many tokens a language model is trained on, and how
@@ -155,20 +170,25 @@ func (c *Config) scaleText(s Supply, p *Plan) {
 	case tokens > 0 || t.Steps > 0:
 	case t.Epochs > 0:
 		tokens = int64(t.Epochs * float64(s.Tokens))
-		p.because("%d tokens: %v passes over the data", tokens, t.Epochs)
+		p.because("%d tokens: %v passes over the data", "%d 个词元：数据 %v 遍", tokens, t.Epochs)
 	case c.Model.Base != "":
-		tokens = 2 * s.Tokens
-		p.because("%d tokens: two passes over the data", tokens)
+		tokens = max(2*s.Tokens, min(tunePasses*s.Tokens, int64(tuneSteps*c.Model.Context)))
+		p.because("%d tokens: %.1f passes over the data; of little data more (Zhou et al. 2023)", "%d 个词元：数据 %.1f 遍，数据越少遍数越多（Zhou et al. 2023）", tokens, float64(tokens)/float64(max(1, s.Tokens)))
 	case budget > 0 && s.FLOPS > 0:
 		tokens = int64(budget.Seconds() * trainShare * s.FLOPS / perToken)
-		p.because("%d tokens: what the budget of %s allows", tokens, c.Model.Budget)
+		if most := mostPasses * s.Tokens; tokens > most {
+			tokens = most
+			p.becausePasses(tokens)
+		} else {
+			p.because("%d tokens: what the budget of %s allows", "%d 个词元：%s 之内所能训练的", tokens, c.Model.Budget)
+		}
 	default:
 		tokens = tokensPerParam * int64(p.Blocks)
 		if most := freshPasses * s.Tokens; tokens > most {
-			tokens = min(tokens, fewestPasses*s.Tokens)
-			p.because("%d tokens: %d passes, beyond which repeated data teaches little (Muennighoff et al. 2023)", tokens, fewestPasses)
+			tokens = min(tokens, mostPasses*s.Tokens)
+			p.becausePasses(tokens)
 		} else {
-			p.because("%d tokens: %d for each parameter (Hoffmann et al. 2022)", tokens, tokensPerParam)
+			p.because("%d tokens: %d for each parameter (Hoffmann et al. 2022)", "%d 个词元：每个参数 %d 个（Hoffmann et al. 2022）", tokens, tokensPerParam)
 		}
 	}
 	if t.BatchTokens == 0 {
@@ -179,7 +199,7 @@ func (c *Config) scaleText(s Supply, p *Plan) {
 			t.BatchTokens = min(t.BatchTokens, int(tokens/300))
 		}
 		t.BatchTokens = max(1, t.BatchTokens/c.Model.Context) * c.Model.Context
-		p.because("%d tokens a step: 0.2920·C^0.3271 for C = %.2g operations (Bi et al. 2024)", t.BatchTokens, work)
+		p.because("%d tokens a step: 0.2920·C^0.3271 for C = %.2g operations (Bi et al. 2024)", "每步 %d 个词元：0.2920·C^0.3271，C = %.2g 次运算（Bi et al. 2024）", t.BatchTokens, work)
 	}
 	t.BatchTokens = max(1, t.BatchTokens/c.Model.Context) * c.Model.Context
 	set(&t.Steps, max(1, int(tokens/int64(t.BatchTokens))))
@@ -192,7 +212,7 @@ func (c *Config) scaleExamples(s Supply, p *Plan) {
 	set(&t.Batch, 16)
 	if t.Epochs == 0 && t.Steps == 0 {
 		t.Epochs = 3
-		p.because("3 passes over the data and batches of %d, as in Devlin et al. 2018", t.Batch)
+		p.because("3 passes over the data and batches of %d, as in Devlin et al. 2018", "数据 3 遍，每批 %d 条，同 Devlin et al. 2018", t.Batch)
 	}
 	perPass := max(1, (s.Examples+t.Batch-1)/t.Batch)
 	set(&t.Steps, max(1, int(math.Round(t.Epochs*float64(perPass)))))
@@ -208,6 +228,7 @@ func (c *Config) scaleRate(p *Plan) {
 	}
 	work := math.Max(1e12, 6*float64(p.Params)*float64(p.Tokens))
 	rule := 0.3118 * math.Pow(work, -0.1250)
+	defer func() { o.Rate = threeDigits(o.Rate) }()
 	switch {
 	case o.Kind == "sgd":
 		o.Rate = 0.1
@@ -216,21 +237,30 @@ func (c *Config) scaleRate(p *Plan) {
 		if c.LoRA != nil {
 			o.Rate = 5e-5
 		}
-		p.because("rate %v, usual for preferences", o.Rate)
+		p.because("rate %v, usual for preferences", "学习率 %v：偏好训练的常用值", o.Rate)
 	case c.LoRA != nil:
 		o.Rate = 2e-4 * math.Sqrt(math.Max(1, 768/float64(p.Width)))
-		p.because("rate %.2g, usual for adapters, more for narrow models", o.Rate)
+		p.because("rate %.2g, usual for adapters, more for narrow models", "学习率 %.2g：适配器的常用值，窄模型取大些", o.Rate)
 	case c.Model.Base != "" && !c.IsLanguageModel():
 		// Turc et al. 2019 fine-tune small BERTs with 5e-5 to 3e-4.
 		o.Rate = math.Min(4e-4, 5e-5*768/float64(p.Width))
-		p.because("rate %.2g: 5e-5 at a width of 768, more for narrow models (Turc et al. 2019)", o.Rate)
+		p.because("rate %.2g: 5e-5 at a width of 768, more for narrow models (Turc et al. 2019)", "学习率 %.2g：宽 768 时为 5e-5，窄模型取大些（Turc et al. 2019）", o.Rate)
 	case c.Model.Base != "":
 		o.Rate = rule / 3
-		p.because("rate %.2g: a third of the rate that a new model would have", o.Rate)
+		p.because("rate %.2g: a third of the rate that a new model would have", "学习率 %.2g：新模型所用的三分之一", o.Rate)
+	case c.Model.Family == "bert":
+		o.Rate = math.Min(1e-3, rule)
+		p.because("rate %.2g: layers that norm after they add bear no more (Xiong et al. 2020)", "学习率 %.2g：后归一化的层承受不了更大的学习率（Xiong et al. 2020）", o.Rate)
 	default:
 		o.Rate = rule
-		p.because("rate %.2g: 0.3118·C^−0.1250 for C = %.2g operations (Bi et al. 2024)", rule, work)
+		p.because("rate %.2g: 0.3118·C^−0.1250 for C = %.2g operations (Bi et al. 2024)", "学习率 %.2g：0.3118·C^−0.1250，C = %.2g 次运算（Bi et al. 2024）", rule, work)
 	}
+}
+
+// threeDigits rounds a number that is chosen by a rule of thumb.
+func threeDigits(x float64) float64 {
+	rounded, _ := strconv.ParseFloat(strconv.FormatFloat(x, 'g', 3, 64), 64)
+	return rounded
 }
 
 // memory estimates the greatest memory: what every parameter has, and the
@@ -244,17 +274,17 @@ func (c *Config) memory(s Supply, p *Plan) int64 {
 	if c.Train.BatchTokens > 0 {
 		micro = min(micro, c.Train.BatchTokens)
 	}
-	rows := micro
-	if c.Task == TaskMaskedLM {
-		rows = int(float64(micro) * c.Dataset.Mask)
-	}
 	bytes := int64(perParam) * int64(p.Params)
 	if c.LoRA != nil {
 		bytes = 4 * int64(p.Params)
 	}
-	bytes += 4 * int64(micro) * int64(p.Layers) * int64(p.Width) * perValue
-	if c.IsLanguageModel() {
-		bytes += 4 * int64(rows) * int64(s.Vocab)
+	values := p.Layers * perValue
+	if c.Train.Recompute { // a layer at a time, of the others their input
+		values = p.Layers + perValue
+	}
+	bytes += 4 * int64(micro) * int64(p.Width) * int64(values)
+	if c.IsLanguageModel() || c.Task == TaskDPO { // logits and their gradient
+		bytes += 2 * 4 * int64(min(micro, headRowsAtOnce)) * int64(s.Vocab)
 	}
 	return bytes
 }
