@@ -32,11 +32,11 @@ var tasks = []string{TaskCausalLM, TaskMaskedLM, TaskChat, TaskClassify, TaskTok
 // default; Complete fills these in.
 type Config struct {
 	Task    string `toml:"task"`
-	Out     string `toml:"out" comment:"folder of the model, its checkpoints and its report"`
+	Out     string `toml:"out" comment:"folder of model, checkpoints and report"`
 	Name    string `toml:"name" comment:"of the model, in its card"`
 	Seed    uint64 `toml:"seed"`
-	DType   string `toml:"dtype" comment:"of products: f32 or bf16; weights, norms, loss and optimizer are float32"`
-	SaveAs  string `toml:"save_as" comment:"type of the weights of the finished model: f32 or bf16"`
+	DType   string `toml:"dtype" comment:"of products: f32 or bf16; the rest is float32"`
+	SaveAs  string `toml:"save_as" comment:"weights of the finished model: f32 or bf16"`
 	Threads int    `toml:"threads"`
 
 	Model     ModelConfig      `toml:"model"`
@@ -53,7 +53,7 @@ type Config struct {
 
 // ModelConfig says what is trained: a model that exists, or a new one.
 type ModelConfig struct {
-	Base      string   `toml:"base" comment:"folder or name of the model to go on from; empty: a new one"`
+	Base      string   `toml:"base" comment:"folder or name to go on from; empty: a new model"`
 	Tokenizer string   `toml:"tokenizer" comment:"folder or tokenizer.json; empty: that of the base"`
 	Family    string   `toml:"family" comment:"of a new model: qwen3, llama, gpt2 or bert"`
 	Size      string   `toml:"size" comment:"dial of a new model: nano, micro, mini or small"`
@@ -99,16 +99,16 @@ type SourceConfig struct {
 type DatasetConfig struct {
 	HeldOut        float64  `toml:"held_out" comment:"share of the documents kept for validation"`
 	Validation     []string `toml:"validation" comment:"files to validate on, instead of documents held out"`
-	Evaluation     []string `toml:"evaluation" comment:"evaluation sets, of which no document may have a stretch"`
+	Evaluation     []string `toml:"evaluation" comment:"evaluation sets, kept out of the documents"`
 	KeepDuplicates bool     `toml:"keep_duplicates"`
 	Cache          string   `toml:"cache" comment:"folder of tokenised data; empty: inside out"`
-	Limit          int      `toml:"limit" comment:"records to train on of a classifier and the like; 0: all"`
+	Limit          int      `toml:"limit" comment:"records of a classifier and the like; 0: all"`
 	Mask           float64  `toml:"mask" comment:"masked-lm: share of the tokens"`
 	WholeWord      bool     `toml:"whole_word" comment:"masked-lm: words instead of tokens"`
 	Words          string   `toml:"words" comment:"masked-lm: list of Chinese words"`
-	Text           string   `toml:"text" comment:"field of the text (classify) or the words (tokens)"`
+	Text           string   `toml:"text" comment:"field of text (classify) or words (tokens)"`
 	Pair           string   `toml:"pair" comment:"classify: field of a second text"`
-	Label          string   `toml:"label" comment:"field of the label (classify) or the tags (tokens)"`
+	Label          string   `toml:"label" comment:"field of label (classify) or tags (tokens)"`
 	Stride         int      `toml:"stride" comment:"answer: tokens that neighbouring windows share"`
 	SplitTurns     bool     `toml:"split_turns" comment:"chat: a sequence for each turn of the assistant"`
 }
@@ -126,7 +126,7 @@ type LengthConfig struct {
 	LabelSmoothing float64 `toml:"label_smoothing"`
 	ClassWeights   string  `toml:"class_weights" comment:"none or balanced"`
 	Dropout        float64 `toml:"dropout" comment:"of a new model"`
-	Patience       int     `toml:"patience" comment:"validations without a better one, then it ends; 0: never"`
+	Patience       int     `toml:"patience" comment:"end after so many validations no better; 0: no"`
 	SkipLimit      int     `toml:"skip_limit" comment:"updates left out in a row, then it ends"`
 	Recompute      bool    `toml:"recompute" comment:"compute activations twice, for less memory"`
 }
@@ -272,9 +272,30 @@ func (c *Config) Set(key, value string) error {
 // AddData adds a file, folder or glob to the data.
 func (c *Config) AddData(path string) { c.Data = append(c.Data, SourceConfig{Path: path}) }
 
+// commentColumn is where comments begin, behind all values that are not long.
+const commentColumn = 29
+
 // Text returns the run as TOML, with a comment for what does not speak for
-// itself.
+// itself, on the line of its value.
 func (c *Config) Text() string {
+	var out strings.Builder
+	comment := ""
+	for line := range strings.Lines(c.marshal()) {
+		switch line = strings.TrimSuffix(line, "\n"); {
+		case strings.HasPrefix(line, "#"):
+			comment = line
+		case comment != "":
+			fmt.Fprintf(&out, "%-*s%s\n", commentColumn, line+" ", comment)
+			comment = ""
+		default:
+			out.WriteString(line + "\n")
+		}
+	}
+	return out.String()
+}
+
+// marshal returns the run as TOML, with comments on lines of their own.
+func (c *Config) marshal() string {
 	data, err := toml.Marshal(c)
 	if err != nil {
 		panic(err) // a Config has nothing that TOML cannot say
@@ -286,6 +307,9 @@ func (c *Config) Text() string {
 func (c *Config) IsLanguageModel() bool {
 	return slices.Contains([]string{TaskCausalLM, TaskMaskedLM, TaskChat}, c.Task)
 }
+
+// talks says that a run's model answers messages.
+func (c *Config) talks() bool { return c.Task == TaskChat || c.Task == TaskDPO }
 
 // Complete sets what is not given to its default and checks the rest. What
 // depends on the data or the model is left for Scale.

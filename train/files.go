@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"wenmo/chat"
 	"wenmo/dataset"
 	"wenmo/model"
 )
@@ -95,25 +96,27 @@ func (m *material) heldText(tokens int64) []dataset.Held {
 }
 
 // samples chooses what the model is let write meanwhile.
-func (r *run) samples() {
+func (r *run) samples() error {
 	c, l := r.cfg, r.loop
 	if r.opt.Sample == nil || c.Watch.SampleEvery < 0 || r.pass.Model.Head != model.CausalHead {
-		return
+		return nil
 	}
-	template, _ := r.mat.chatTemplate()
+	template, err := r.mat.chatTemplate()
+	if err != nil {
+		return err
+	}
 	s := Sampler{Model: r.pass.Model, Pool: r.pool, Tokenizer: r.mat.tok, Tokens: c.Watch.SampleTokens}
 	prompts := c.Watch.Prompts
 	if len(prompts) == 0 {
 		prompts = []string{""}
+		if c.talks() {
+			prompts = []string{r.word("Hello!", "你好！")}
+		}
 	}
 	for _, p := range prompts {
-		ids := r.mat.tok.EncodeOrdinary(p)
-		if len(ids) == 0 {
-			if eos := r.mat.eos(); eos != nil {
-				ids = []int32{*eos}
-			} else {
-				ids = []int32{0}
-			}
+		ids, err := r.mat.promptIDs(p, template)
+		if err != nil {
+			return err
 		}
 		s.Prompts = append(s.Prompts, ids)
 	}
@@ -135,4 +138,27 @@ func (r *run) samples() {
 		}
 		return nil
 	}
+	return nil
+}
+
+// promptIDs are the tokens that a sample goes on from: of a text, of one that
+// begins, or of a message that is to be answered.
+func (m *material) promptIDs(prompt, template string) ([]int32, error) {
+	if m.cfg.talks() {
+		t, err := chat.Parse(template, "chat template")
+		if err != nil {
+			return nil, err
+		}
+		text, err := t.Render(chat.Input{
+			Messages: []chat.Message{{Role: "user", Content: prompt}}, AddGenerationPrompt: true, BOS: m.tokens.BOS, EOS: m.tokens.EOS,
+		})
+		return m.tok.Encode(text, false), err
+	}
+	if ids := m.tok.EncodeOrdinary(prompt); len(ids) > 0 {
+		return ids, nil
+	}
+	if eos := m.eos(); eos != nil {
+		return []int32{*eos}, nil
+	}
+	return []int32{0}, nil
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"wenmo/checkpoint"
@@ -521,7 +522,11 @@ func (r *run) fingerprint() string {
 	c.Out, c.Name, c.Threads, c.SaveAs, c.Dataset.Cache = "", "", 0, "", ""
 	c.Watch, c.Save = WatchConfig{}, CheckpointConfig{}
 	h := sha256.New()
-	_ = json.NewEncoder(h).Encode(c) // of numbers, texts and lists
+	for line := range strings.Lines(c.marshal()) {
+		if !strings.HasPrefix(line, "#") {
+			fmt.Fprint(h, line)
+		}
+	}
 	if r.mat.corpus != nil {
 		fmt.Fprintln(h, r.mat.corpus.Fingerprint)
 	}

@@ -257,3 +257,65 @@ func FuzzConfig(f *testing.F) {
 		}
 	})
 }
+
+// TestConfigText demands that what is printed is read again as the same, and
+// that every key is on a line of its own.
+func TestConfigText(t *testing.T) {
+	c := smallRun(t)
+	c.Name = "# no comment \n[train]\nlr = 1"
+	c.LoRA = &LoRAConfig{Targets: []string{"q_proj", "#"}}
+	if err := c.Complete(); err == nil {
+		t.Error("an adapter without a base is complete")
+	}
+	again, err := ParseConfig([]byte(c.Text()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	again.Data[0] = c.Data[0]
+	if got, want := again.Text(), c.Text(); got != want {
+		t.Errorf("read again it is\n%s\nwant\n%s", got, want)
+	}
+	for line := range strings.Lines(c.Text()) {
+		if line != "\n" && !strings.HasPrefix(line, "[") && !strings.Contains(line, " = ") {
+			t.Errorf("the line %q has no key", line)
+		}
+	}
+}
+
+// TestPlan demands reasons in the reader's language, and no more passes over a
+// text than teach anything.
+func TestPlan(t *testing.T) {
+	for lang, want := range map[string]string{"en": "8 passes", "zh": "数据 8 遍"} {
+		c := smallRun(t)
+		c.Train, c.Model.Budget = LengthConfig{}, "1h"
+		if err := c.Complete(); err != nil {
+			t.Fatal(err)
+		}
+		p, err := c.Scale(Supply{Vocab: 300, Tokens: 10_000, FLOPS: 1e11, Lang: lang})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if all := strings.Join(p.Reasons, "\n"); !strings.Contains(all, want) {
+			t.Errorf("%s: %s, want %q", lang, all, want)
+		}
+		if p.Tokens > mostPasses*10_000 {
+			t.Errorf("%d tokens of training on 10000", p.Tokens)
+		}
+		c.Train.MicroTokens = 1 << 20
+		if _, err := c.Scale(Supply{Vocab: 300, Tokens: 10_000_000, FLOPS: 1e11, Machine: 1 << 20}); err == nil || !strings.Contains(err.Error(), "MB of memory") {
+			t.Errorf("error %v, want one of the memory", err)
+		}
+	}
+}
+
+// TestNothingHeldOut demands a word where there is nothing to validate on.
+func TestNothingHeldOut(t *testing.T) {
+	c := smallRun(t)
+	c.Data[0].Separator = "file"
+	c.Train.Steps = 1
+	var logged []string
+	finished(t, c, RunOptions{Log: func(text string) { logged = append(logged, text) }})
+	if len(logged) != 1 || !strings.Contains(logged[0], "no validation") {
+		t.Errorf("logged %q, want that there is no validation", logged)
+	}
+}

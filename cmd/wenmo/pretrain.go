@@ -177,6 +177,7 @@ type watcher struct {
 	line  *progress.Line
 	stage string
 	steps int
+	talks bool    // the model answers messages
 	speed float64 // of the machine's product, operations a second
 }
 
@@ -193,11 +194,16 @@ func (w *watcher) switchTo(stage string, unit progress.Unit) {
 func (w *watcher) end() { w.line.End() }
 
 // print shows a text above the line.
-func (w *watcher) print(text string) {
+func (w *watcher) print(text string) { w.show(tame(text)) }
+
+// printDim shows what may be passed over.
+func (w *watcher) printDim(text string) { w.show(dim(w.cmd.ErrOrStderr(), tame(text))) }
+
+func (w *watcher) show(text string) {
 	if w.line == nil {
 		w.line = progressLine(w.cmd, "", progress.Items)
 	}
-	w.line.Print(tame(text))
+	w.line.Print(text)
 }
 
 func (w *watcher) prepared(p wenmo.PrepareProgress) {
@@ -211,11 +217,12 @@ func (w *watcher) planned(c *wenmo.TrainConfig, p *wenmo.TrainPlan) {
 	w.line, w.stage = nil, ""
 	w.steps = p.Steps
 	w.speed = p.FLOPS
+	w.talks = c.Task == "chat" || c.Task == "dpo"
 	if w.json {
 		_ = emitJSON(w.cmd, map[string]any{"plan": p, "config": c})
 		return
 	}
-	w.print(dim(w.cmd.ErrOrStderr(), strings.TrimSpace(c.Text())))
+	w.printDim(strings.TrimSpace(c.Text()))
 	w.print("")
 	for _, reason := range p.Reasons {
 		w.print("· " + reason)
@@ -241,18 +248,18 @@ func (w *watcher) told(e wenmo.TrainEvent) {
 		_ = emitJSON(w.cmd, e)
 		return
 	}
-	w.switchTo("run", progress.Items)
+	w.switchTo("run", progress.Steps)
 	switch {
 	case e.Train != nil:
 		t := e.Train
 		if t.Skipped != "" {
 			w.print(say("train.skipped", e.Step, t.Skipped))
 		}
-		label := say("train.step", t.Loss, t.TokensPerSecond)
-		if t.FLOPs > 0 && w.speed > 0 {
-			label += fmt.Sprintf("  %.0f %%", 100*t.FLOPs/t.Seconds/w.speed)
+		label := say("train.step", t.Loss, numberText(int64(t.TokensPerSecond)))
+		if t.FLOPs > 0 && w.speed > 0 { // of the machine's product
+			label += fmt.Sprintf(" (%.0f%%)", 100*t.FLOPs/t.Seconds/w.speed)
 		}
-		w.line.Relabel(label + fmt.Sprintf("  lr %.2e  |g| %.2f", t.Rate, t.Norm))
+		w.line.Relabel(label + fmt.Sprintf("  lr %s  |g| %.2f", shortRate(t.Rate), t.Norm))
 		w.line.Set(int64(e.Step), int64(w.steps))
 	case e.Validation != nil:
 		v := e.Validation
@@ -269,12 +276,20 @@ func (w *watcher) told(e wenmo.TrainEvent) {
 	}
 }
 
+// shortRate writes a learning rate as 7.2e-3.
+func shortRate(rate float64) string {
+	return strings.Replace(fmt.Sprintf("%.1e", rate), "e-0", "e-", 1)
+}
+
 func (w *watcher) sampled(step int, prompt, text string) {
 	if w.json {
 		_ = emitJSON(w.cmd, map[string]any{"step": step, "prompt": prompt, "text": text})
 		return
 	}
-	w.print(dim(w.cmd.ErrOrStderr(), say("train.sample", step, prompt)) + strings.TrimRight(text, "\n"))
+	if w.talks {
+		prompt += " → "
+	}
+	w.print(say("train.sample", step, prompt+strings.TrimRight(text, "\n")))
 }
 
 // hint is the command that uses the finished model.

@@ -48,6 +48,9 @@ func trainCommand() *cobra.Command {
 		case t.out == "":
 			return usagef("error.missing", "--out")
 		}
+		if t.kind == "bpe" && !cmd.Flags().Changed("special-tokens") {
+			t.options.SpecialTokens = []string{"<|endoftext|>", "<|im_start|>", "<|im_end|>"} // which ends a text; a turn in ChatML
+		}
 		if special := len(t.options.SpecialTokens); t.kind != "wordpiece" && t.options.VocabSize < alphabet+special {
 			return usagef("error.vocab_small", t.options.VocabSize, special, alphabet+special)
 		}

@@ -17,10 +17,12 @@ import (
 // A Unit is what is counted.
 type Unit int
 
-// The units. Bytes are written as kB, MB, GB, in powers of 1000.
+// The units. Bytes are written as kB, MB, GB, in powers of 1000; how many steps
+// there are a second is not told.
 const (
 	Items Unit = iota
 	Bytes
+	Steps
 )
 
 const (
@@ -231,11 +233,15 @@ func (l *Line) tail() string {
 		return "  " + l.amount(l.rate) + "/s"
 	}
 	left := time.Duration(min(float64(l.total-l.done)/l.rate, 1e6) * float64(time.Second))
-	return "  " + l.amount(l.rate) + "/s  " + fmt.Sprintf(l.words.Left, clock(left))
+	text := "  " + fmt.Sprintf(l.words.Left, clock(left))
+	if l.unit == Steps {
+		return text
+	}
+	return "  " + l.amount(l.rate) + "/s" + text
 }
 
 func (l *Line) amount(v float64) string {
-	if l.unit == Items {
+	if l.unit != Bytes {
 		if v < 10 && v != float64(int64(v)) {
 			return fmt.Sprintf("%.1f", v)
 		}
