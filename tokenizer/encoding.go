@@ -104,6 +104,10 @@ func (e *Encoding) join(f *Encoding) Encoding {
 // joinAll puts parts together. Every window of one part meets every window of
 // the others; the first of each give the encoding, the rest its overflow.
 func joinAll(parts []Encoding) Encoding {
+	if len(parts) == 1 && parts[0].text != "" && len(parts[0].Overflow) == 0 {
+		parts[0].text = ""
+		return parts[0] // a text alone, which nobody else has
+	}
 	var all Encoding
 	for i := range parts {
 		all = joinWindows(&all, &parts[i])

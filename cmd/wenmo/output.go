@@ -28,15 +28,25 @@ func emit(cmd *cobra.Command, text string) error {
 
 // emitJSON prints a value as one line of JSON, in every reading of "line".
 func emitJSON(cmd *cobra.Command, v any) error {
+	text, err := lineJSON(v)
+	if err != nil {
+		return err
+	}
+	_, err = cmd.OutOrStdout().Write(append(text, '\n'))
+	return err
+}
+
+// lineJSON returns a value as JSON without line ends.
+func lineJSON(v any) ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
 	if err := e.Encode(v); err != nil {
-		return err
+		return nil, err
 	}
+	text := bytes.TrimSuffix(b.Bytes(), []byte("\n"))
 	// U+0085 is a line end for some; json escapes all the others itself.
-	_, err := cmd.OutOrStdout().Write(bytes.ReplaceAll(b.Bytes(), []byte("\u0085"), []byte(`\u0085`)))
-	return err
+	return bytes.ReplaceAll(text, []byte("\u0085"), []byte(`\u0085`)), nil
 }
 
 // note prints a line for people on standard error.

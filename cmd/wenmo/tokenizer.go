@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,7 +10,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -145,11 +145,34 @@ func (e *encoding) printJSON(cmd *cobra.Command, tok *tokenizer.Tokenizer, text 
 	if err != nil {
 		return err
 	}
-	return emitJSON(cmd, struct {
-		IDs     []int32  `json:"ids"`
-		Tokens  []string `json:"tokens"`
-		Offsets [][2]int `json:"offsets"`
-	}{append([]int32{}, full.IDs...), append([]string{}, full.Tokens...), append([][2]int{}, full.Offsets...)})
+	// A list at a time, and the elements of a long one in parts: the text of all
+	// would take many times the memory of the encoding.
+	w := bufio.NewWriter(cmd.OutOrStdout())
+	_, _ = w.WriteString(`{"ids":`) // a failure is Flush's
+	err = errors.Join(writeList(w, full.IDs), err)
+	_, _ = w.WriteString(`,"tokens":`)
+	err = errors.Join(writeList(w, full.Tokens), err)
+	_, _ = w.WriteString(`,"offsets":`)
+	err = errors.Join(writeList(w, full.Offsets), err)
+	_, _ = w.WriteString("}\n")
+	return errors.Join(err, w.Flush())
+}
+
+// writeList writes a list as JSON, some elements at a time.
+func writeList[T any](w *bufio.Writer, list []T) error {
+	const part = 1 << 12
+	_ = w.WriteByte('[')
+	for from := 0; from < len(list); from += part {
+		text, err := lineJSON(list[from:min(from+part, len(list))])
+		if err != nil {
+			return err
+		}
+		if from > 0 {
+			_ = w.WriteByte(',')
+		}
+		_, _ = w.Write(text[1 : len(text)-1])
+	}
+	return w.WriteByte(']')
 }
 
 // eachLine calls f for each line of standard input that is not empty; its error
@@ -161,8 +184,8 @@ func eachLine(cmd *cobra.Command, f func(line []byte) error) error {
 		if err != nil && err != io.EOF {
 			return err
 		}
-		if text := strings.TrimSpace(string(line)); text != "" {
-			if err := f([]byte(text)); err != nil {
+		if line = bytes.TrimSpace(line); len(line) > 0 {
+			if err := f(line); err != nil {
 				return fmt.Errorf(say("error.line"), n, err)
 			}
 		}

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"bufio"
+	"bytes"
+	"errors"
 	"reflect"
 	"slices"
 	"strings"
@@ -209,4 +212,22 @@ func TestLoadNote(t *testing.T) {
 	}
 	(*loadNote)(nil).wait(0)
 	(*loadNote)(nil).end()
+}
+
+func TestWriteList(t *testing.T) {
+	for _, n := range []int{0, 1, 1 << 12, 10_000} {
+		list := make([]string, n)
+		for i := range list {
+			list[i] = strings.Repeat("<文\u0085", i%3)
+		}
+		want, err := lineJSON(list)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var b bytes.Buffer
+		w := bufio.NewWriter(&b)
+		if err := errors.Join(writeList(w, list), w.Flush()); err != nil || b.String() != string(want) {
+			t.Errorf("%d elements: %v, %.40s", n, err, b.String())
+		}
+	}
 }
