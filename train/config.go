@@ -308,6 +308,10 @@ func (c *Config) IsLanguageModel() bool {
 	return slices.Contains([]string{TaskCausalLM, TaskMaskedLM, TaskChat}, c.Task)
 }
 
+// heldOutShare is the share of texts that is held out, and moreHeldOut that of
+// texts so few that it would be none.
+const heldOutShare, moreHeldOut = 0.01, 0.1
+
 // talks says that a run's model answers messages.
 func (c *Config) talks() bool { return c.Task == TaskChat || c.Task == TaskDPO }
 
@@ -330,7 +334,7 @@ func (c *Config) Complete() error {
 	set(&o.Kind, "adamw")
 	c.optimizerDefaults()
 	if c.IsLanguageModel() && c.Dataset.HeldOut == 0 && len(c.Dataset.Validation) == 0 {
-		c.Dataset.HeldOut = 0.01
+		c.Dataset.HeldOut = heldOutShare
 	}
 	if len(c.Dataset.Validation) == 0 && !c.IsLanguageModel() {
 		set(&c.Dataset.HeldOut, 0.1)

@@ -193,10 +193,18 @@ func (m *material) prepare(ctx context.Context, cache string, progress func(data
 			Read: s.read(m.log), Encoder: e,
 		})
 	}
-	corpus, err := dataset.Prepare(ctx, sources, dataset.PrepareOptions{
+	opt := dataset.PrepareOptions{
 		Dir: cache, Threads: c.Threads, HeldOut: c.Dataset.HeldOut, KeepDuplicates: c.Dataset.KeepDuplicates,
 		Evaluation: slices.Concat(c.Dataset.Evaluation, c.Dataset.Validation), Log: m.log, Progress: progress,
-	})
+	}
+	corpus, err := dataset.Prepare(ctx, sources, opt)
+	if err == nil && opt.HeldOut == heldOutShare && !holdsOut(corpus) {
+		if err = corpus.Close(); err != nil {
+			return err
+		}
+		c.Dataset.HeldOut, opt.HeldOut = moreHeldOut, moreHeldOut
+		corpus, err = dataset.Prepare(ctx, sources, opt) // of what has been tokenised
+	}
 	if err != nil {
 		return err
 	}
@@ -204,6 +212,16 @@ func (m *material) prepare(ctx context.Context, cache string, progress func(data
 	if c.Task != TaskMaskedLM {
 		return nil
 	}
+	return m.newMasker()
+}
+
+// holdsOut says whether any document is kept for validation.
+func holdsOut(c *dataset.Corpus) bool {
+	return slices.ContainsFunc(c.Manifest.Sources, func(s dataset.ManifestSource) bool { return s.HeldOut > 0 })
+}
+
+func (m *material) newMasker() (err error) {
+	c := m.cfg
 	opt := dataset.MaskOptions{Seed: c.Seed, Probability: c.Dataset.Mask, WholeWord: c.Dataset.WholeWord}
 	if c.Dataset.Words != "" {
 		f, err := os.Open(c.Dataset.Words)

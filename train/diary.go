@@ -34,10 +34,12 @@ type line struct {
 	TokensPerSecond float64            `json:"tokens_per_second,omitempty"`
 	Skipped         string             `json:"skipped,omitempty"`
 	ValidationLoss  *float64           `json:"validation_loss,omitempty"`
-	BitsPerByte     float64            `json:"bits_per_byte,omitempty"`
+	BitsPerByte     *float64           `json:"bits_per_byte,omitempty"`
 	Metrics         map[string]float64 `json:"metrics,omitempty"`
 	Prompt          *string            `json:"prompt,omitempty"`
 	Text            string             `json:"text,omitempty"`
+	Waited          *float64           `json:"waited_for_checkpoints_seconds,omitempty"` // so far
+	Stopped         string             `json:"stopped,omitempty"`
 }
 
 // openDiary opens the diary in dir of a run that goes on after so many steps;
@@ -119,18 +121,14 @@ func number(x float64) *float64 {
 
 // note writes an event down.
 func (d *diary) note(e Event) error {
-	l := line{Step: e.Step}
 	scalars := map[string]float64{}
 	switch {
 	case e.Train != nil:
 		t := e.Train
-		l.Loss, l.Norm, l.Rate = number(t.Loss), number(t.Norm), number(t.Rate)
-		l.Tokens, l.TokensPerSecond, l.Skipped = t.Tokens, t.TokensPerSecond, t.Skipped
 		scalars["train/loss"], scalars["train/gradient_norm"] = t.Loss, t.Norm
 		scalars["train/learning_rate"], scalars["train/tokens_per_second"] = t.Rate, t.TokensPerSecond
 	case e.Validation != nil:
 		v := e.Validation
-		l.ValidationLoss, l.BitsPerByte, l.Metrics = number(v.Loss), v.BitsPerByte, v.Metrics
 		scalars["validation/loss"] = v.Loss
 		if v.BitsPerByte > 0 {
 			scalars["validation/bits_per_byte"] = v.BitsPerByte
@@ -151,8 +149,30 @@ func (d *diary) note(e Event) error {
 			return err
 		}
 	}
-	return d.write(&l)
+	return d.write(lineOf(e))
 }
+
+// lineOf is an event as a line of the diary.
+func lineOf(e Event) *line {
+	l := &line{Step: e.Step, Stopped: e.Stopped}
+	if t := e.Train; t != nil {
+		l.Loss, l.Norm, l.Rate = number(t.Loss), number(t.Norm), number(t.Rate)
+		l.Tokens, l.TokensPerSecond, l.Skipped = t.Tokens, t.TokensPerSecond, t.Skipped
+	}
+	if v := e.Validation; v != nil {
+		l.ValidationLoss, l.Metrics = number(v.Loss), v.Metrics
+		if v.BitsPerByte > 0 {
+			l.BitsPerByte = number(v.BitsPerByte)
+		}
+	}
+	if e.Saved != nil {
+		l.Waited = number(e.Saved.Seconds())
+	}
+	return l
+}
+
+// MarshalJSON writes an event as a line of metrics.jsonl.
+func (e Event) MarshalJSON() ([]byte, error) { return json.Marshal(lineOf(e)) }
 
 // sample writes down what the model wrote.
 func (d *diary) sample(step int, prompt, text string) error {
@@ -235,9 +255,7 @@ func Report(c *Config, metrics string) (*report.Run, error) {
 		if l.TokensPerSecond > 0 {
 			page.TokensPerSecond.Add(step, l.TokensPerSecond)
 		}
-		if l.BitsPerByte > 0 {
-			page.BitsPerByte.Add(step, l.BitsPerByte)
-		}
+		add(&page.BitsPerByte, l.BitsPerByte)
 		for name, x := range l.Metrics {
 			if measured[name] == nil {
 				measured[name] = &report.Curve{}

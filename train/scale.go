@@ -22,24 +22,24 @@ type Supply struct {
 
 // Sizes are a model's.
 type Sizes struct {
-	Params  int // all
-	Blocks  int // those in matrices of its blocks
-	Layers  int
-	Width   int
-	Context int
+	Params  int `json:"params"` // all
+	Blocks  int `json:"blocks"` // those in matrices of its blocks
+	Layers  int `json:"layers"`
+	Width   int `json:"width"`
+	Context int `json:"context"`
 }
 
 // Plan is what a run will be, and why.
 type Plan struct {
 	Sizes
-	Steps   int
-	Warmup  int
-	Decay   int
-	Tokens  int64
-	Time    time.Duration
-	Memory  int64
-	FLOPS   float64 // of the machine's matrix product, operations a second; 0: not known
-	Reasons []string
+	Steps   int           `json:"steps"`
+	Warmup  int           `json:"warmup"`
+	Decay   int           `json:"decay"`
+	Tokens  int64         `json:"tokens"`
+	Time    time.Duration `json:"nanoseconds"`
+	Memory  int64         `json:"memory_bytes"`
+	FLOPS   float64       `json:"flops"` // of the machine's matrix product, operations a second; 0: not known
+	Reasons []string      `json:"reasons"`
 
 	lang string
 }

@@ -86,6 +86,9 @@ func (r *runCommandLine) command(name string, tasks []string) *cobra.Command {
 			}
 			return emit(cmd, say("train.report", r.report))
 		}
+		if name == "finetune" && c.Model.Base == "" {
+			return usagef("error.missing", "-m")
+		}
 		return r.train(cmd, c)
 	}
 	return cmd
@@ -167,6 +170,9 @@ func (r *runCommandLine) train(cmd *cobra.Command, c *wenmo.TrainConfig) error {
 	if r.plan {
 		return nil
 	}
+	if r.json {
+		return emitJSON(cmd, map[string]string{"done": c.Out})
+	}
 	return emit(cmd, say("train.done", c.Out, w.hint(c), filepath.Join(c.Out, "report.html")))
 }
 
@@ -219,7 +225,7 @@ func (w *watcher) planned(c *wenmo.TrainConfig, p *wenmo.TrainPlan) {
 	w.speed = p.FLOPS
 	w.talks = c.Task == "chat" || c.Task == "dpo"
 	if w.json {
-		_ = emitJSON(w.cmd, map[string]any{"plan": p, "config": c})
+		_ = emitJSON(w.cmd, map[string]any{"plan": p, "run_toml": c.Text()})
 		return
 	}
 	w.printDim(strings.TrimSpace(c.Text()))

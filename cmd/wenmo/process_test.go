@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"fmt"
@@ -178,4 +179,59 @@ func TestInterruptPull(t *testing.T) {
 	if path := wenmoOutput(t, env, "pull", "test/tiny"); !strings.Contains(path, "snapshots") {
 		t.Errorf("pulled to %q", path)
 	}
+}
+
+// A run that is interrupted is saved, says how to go on, and comes to the same
+// model, byte for byte, as one that is not.
+func TestInterruptTraining(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("Windows cannot send an interrupt to another process")
+	}
+	dir := t.TempDir()
+	text := filepath.Join(dir, "my.txt")
+	if err := os.WriteFile(text, []byte(strings.Repeat("The cat sees the sun. 猫看见太阳。\n\nThe sun sees it.\n\n", 200)), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	tok, whole, parts := filepath.Join(dir, "tok"), filepath.Join(dir, "whole"), filepath.Join(dir, "parts")
+	wenmoOutput(t, nil, "tokenizer", "train", "--file", text, "--vocab", "300", "--out", tok)
+	args := []string{
+		"pretrain", "--data", text, "--tokenizer", tok, "--steps", "40", "--json", "--set", "train.batch_tokens=256",
+		"--set", "model.layers=2", "--set", "model.width=64", "--set", "model.context=64",
+	}
+	wenmoOutput(t, nil, append(args, "--out", whole)...)
+	cmd := exec.CommandContext(t.Context(), "wenmo", append(args, "--out", parts)...)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	events := bufio.NewScanner(out)
+	events.Buffer(nil, 1<<20)
+	for events.Scan() && !strings.HasPrefix(events.Text(), `{"step":3,`) {
+	}
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	_, _ = io.Copy(io.Discard, out)
+	_ = cmd.Wait()
+	if code, want := cmd.ProcessState.ExitCode(), "--resume --out "+parts; code != exitInterrupted || !strings.Contains(stderr.String(), want) {
+		t.Fatalf("exit code %d, want %d; told: %s, want %s", code, exitInterrupted, &stderr, want)
+	}
+	wenmoOutput(t, nil, "pretrain", "--resume", "--out", parts)
+	if !bytes.Equal(contents(t, parts, "model.safetensors"), contents(t, whole, "model.safetensors")) {
+		t.Error("the model is not that of the unbroken run")
+	}
+}
+
+func contents(t *testing.T, dir, name string) []byte {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(dir, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
 }
