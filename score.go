@@ -30,7 +30,7 @@ func (m *Model) Logits(ctx context.Context, ids, typeIDs []int32, f func(pos int
 }
 
 // HiddenStates returns, for each layer, the hidden states of ids
-// [tokens][hidden]: first the embedding's output, last the final norm's.
+// [tokens][hidden]: first the embedding's output, last what the head reads.
 func (m *Model) HiddenStates(ctx context.Context, ids, typeIDs []int32) ([][][]float32, error) {
 	trace := &nn.Trace{WantHidden: true}
 	if err := m.trace(ctx, ids, typeIDs, trace); err != nil {
@@ -38,7 +38,7 @@ func (m *Model) HiddenStates(ctx context.Context, ids, typeIDs []int32) ([][][]f
 	}
 	out := make([][][]float32, len(trace.Hidden))
 	for l, flat := range trace.Hidden {
-		out[l] = rows(flat, m.m.Hidden)
+		out[l] = rows(flat, len(flat)/len(ids)) // the last one may have another width
 	}
 	return out, nil
 }

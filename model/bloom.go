@@ -15,7 +15,7 @@ func bloom(m *Model, c *Config, l *Loader) {
 	m.Layers = c.IntOr("n_layer", c.IntOr("num_hidden_layers", 2))
 	m.Heads = c.IntOr("n_head", c.IntOr("num_attention_heads", 8))
 	m.Context, m.MaxLength = c.IntOr("seq_length", 2048), unlimited
-	c.Only("apply_residual_connection_post_layernorm", false)
+	fromNorm := c.BoolOr("apply_residual_connection_post_layernorm", false)
 	dim := headDim(m, c, "n_head")
 	ln := layerNorms{l: l, eps: c.epsilon("layer_norm_epsilon", 1e-5), hidden: m.Hidden}
 	d := &decoder{}
@@ -41,6 +41,7 @@ func bloom(m *Model, c *Config, l *Loader) {
 				Down: l.Linear([]string{lp + "mlp.dense_4h_to_h"}, []int{m.Hidden}, 4*m.Hidden, true),
 				Act:  tensor.GELUTanh,
 			},
+			FromNorm: fromNorm,
 		})
 	}
 	d.embedNorm = ln.norm(p + "word_embeddings_layernorm")

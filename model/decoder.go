@@ -10,12 +10,14 @@ import (
 type decoder struct {
 	embed          *tensor.Table
 	embedScale     float32
+	projectIn      *nn.Linear    // from an embedding of another width (OPT-350m); nil: none
 	positions      *tensor.Table // learned
 	positionOffset int32
 	embedNorm      *nn.Norm
 	blocks         []nn.Block
 	norm           *nn.Norm
-	dropout        float32 // of the embedding's output, while training
+	projectOut     *nn.Linear // back to that width; nil: none
+	dropout        float32    // of the embedding's output, while training
 	head           nn.Linear
 	logitCap       float32
 }
@@ -24,6 +26,9 @@ func (d *decoder) Forward(g *tensor.Graph, b *nn.Batch) *tensor.Tensor {
 	x := g.Embed(d.embed, b.IDs, 0)
 	if d.embedScale != 0 {
 		x = g.Scale(x, d.embedScale)
+	}
+	if d.projectIn != nil {
+		x = d.projectIn.Forward(g, x)
 	}
 	if d.positions != nil {
 		x = g.Add(x, g.Embed(d.positions, b.Positions, d.positionOffset))
@@ -39,6 +44,9 @@ func (d *decoder) Forward(g *tensor.Graph, b *nn.Batch) *tensor.Tensor {
 		x = b.Select(g, x) // norms are per row
 	}
 	x = d.norm.Forward(g, x)
+	if d.projectOut != nil {
+		x = d.projectOut.Forward(g, x)
+	}
 	if b.Trace != nil {
 		b.Hidden(x)
 		x = b.Select(g, x)
@@ -57,9 +65,14 @@ func (d *decoder) Logits(g *tensor.Graph, hidden *tensor.Tensor) *tensor.Tensor 
 // heads takes the embedding and the head of a model: one matrix where they are
 // tied, and otherwise the embedding stays in the file.
 func (d *decoder) heads(m *Model, l *Loader, embedding, head string, tied bool) {
+	d.headsOf(m.Hidden, m, l, embedding, head, tied)
+}
+
+// headsOf is heads for matrices of another width than the hidden states'.
+func (d *decoder) headsOf(width int, m *Model, l *Loader, embedding, head string, tied bool) {
 	if m.Head == SequenceHead {
-		d.embed = l.Table(embedding, m.Vocab, m.Hidden)
-		d.head = l.Linear([]string{"score"}, []int{len(m.Labels)}, m.Hidden, false)
+		d.embed = l.Table(embedding, m.Vocab, width)
+		d.head = l.Linear([]string{"score"}, []int{len(m.Labels)}, width, false)
 		return
 	}
 	if l.adapter.saves(head) && (tied || !l.Has(head)) {
@@ -69,11 +82,11 @@ func (d *decoder) heads(m *Model, l *Loader, embedding, head string, tied bool) 
 	if tied || !l.Has(head) && l.Has(embedding) {
 		l.adapter.tied(l, embedding)
 		l.taken[head] = true // some checkpoints hold the one matrix twice
-		w := l.Weight(embedding, m.Vocab, m.Hidden, Layout{})
+		w := l.Weight(embedding, m.Vocab, width, Layout{})
 		d.embed = WeightTable(w)
 		d.head = l.layer(nil, w)
 		return
 	}
-	d.embed = l.Table(embedding, m.Vocab, m.Hidden)
-	d.head = l.layer(nil, l.Weight(head, m.Vocab, m.Hidden, Layout{}))
+	d.embed = l.Table(embedding, m.Vocab, width)
+	d.head = l.layer(nil, l.Weight(head, m.Vocab, width, Layout{}))
 }

@@ -16,11 +16,18 @@ func qwen2(m *Model, c *Config, l *Loader) {
 
 // upperWindow reads the window of Qwen's layers from max_window_layers up.
 func upperWindow(c *Config) func(int) int {
-	on := c.BoolOr("use_sliding_window", false)
-	window, first := c.IntOr("sliding_window", 0), 0
+	first := 0
 	if v := c.FloatOr("max_window_layers", 28); v > 0 {
 		first = int(v)
 	}
+	return windowOf(c, func(layer int) bool { return layer >= first })
+}
+
+// windowOf reads the window of the layers that layer_types names or, without
+// it, of those for which has is true, if use_sliding_window is.
+func windowOf(c *Config, has func(layer int) bool) func(int) int {
+	on := c.BoolOr("use_sliding_window", false)
+	window := c.IntOr("sliding_window", 0)
 	types := c.Strings("layer_types")
 	return func(layer int) int {
 		switch {
@@ -28,7 +35,7 @@ func upperWindow(c *Config) func(int) int {
 			if layer >= len(types) || types[layer] != "sliding_attention" {
 				return 0
 			}
-		case !on || layer < first:
+		case !on || !has(layer):
 			return 0
 		}
 		return window
@@ -76,20 +83,22 @@ func qwen3Moe(m *Model, c *Config, l *Loader) {
 	})
 }
 
-// smolLM3 builds SmolLM3ForCausalLM: some layers do not rotate positions.
+// smolLM3 builds SmolLM3ForCausalLM: some layers do not rotate positions, and
+// those have the window where there is one.
 // Reference: transformers/models/smollm3/modeling_smollm3.py.
 func smolLM3(m *Model, c *Config, l *Loader) {
 	bias := c.BoolOr("attention_bias", false)
 	rotates := c.Ints("no_rope_layers") // 1: the layer has RoPE
 	every := c.IntOr("no_rope_layer_interval", 4)
+	noRope := func(layer int) bool {
+		if rotates == nil {
+			return (layer+1)%every == 0
+		}
+		return layer >= len(rotates) || rotates[layer] == 0
+	}
 	llamaLike(m, c, l, llamaOptions{
 		qkvBias: bias, outBias: bias, mlpBias: c.BoolOr("mlp_bias", false),
-		window: upperWindow(c),
-		noRope: func(layer int) bool {
-			if rotates == nil {
-				return (layer+1)%every == 0
-			}
-			return layer >= len(rotates) || rotates[layer] == 0
-		},
+		window: windowOf(c, noRope),
+		noRope: noRope,
 	})
 }

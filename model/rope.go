@@ -25,8 +25,8 @@ func ropeOf(m *Model, c *Config, dim int, theta float64) *nn.Rope {
 // scaledRope returns the embedding that a rope_scaling object describes; nil is
 // the plain one.
 func scaledRope(m *Model, c, scaling *Config, dim int, theta float64) *nn.Rope {
-	if theta <= 0 || dim < 2 {
-		c.fail("rope_theta", "is %v over %d rotated elements, want a positive number over at least 2", theta, dim)
+	if theta <= 0 || theta > maxTheta || dim < 2 {
+		c.fail("rope_theta", "is %v over %d rotated elements, want a positive number up to %g over at least 2", theta, dim, float64(maxTheta))
 		return nil
 	}
 	r := &ropeScaling{m: m, c: c, s: scaling, theta: theta, half: dim / 2, dim: float64(dim), context: float64(m.Context)}
@@ -86,14 +86,25 @@ func (r *ropeScaling) frequencies(theta float64) []float32 {
 	return inv
 }
 
-// factor reads the factor, which must be positive.
+// maxTheta is far above the base of any model.
+const maxTheta = 1e15
+
+// Scaling factors beyond these make angles that float32 cannot tell apart.
+const minFactor, maxFactor = 1e-3, 1e6
+
+// factor reads the factor.
 func (r *ropeScaling) factor() float64 {
 	if !r.s.Has("factor") {
 		r.s.fail("factor", "is missing")
 	}
-	f := r.s.FloatOr("factor", 1)
-	if f <= 0 {
-		r.s.fail("factor", "is %v, want a positive number", f)
+	return r.number("factor", 1)
+}
+
+// number reads a number of the size that factors have, def where it is absent.
+func (r *ropeScaling) number(key string, def float64) float64 {
+	f := r.s.FloatOr(key, def)
+	if r.s.Has(key) && !(f >= minFactor && f <= maxFactor) {
+		r.s.fail(key, "is %v, want a number from %v to %.0f", f, minFactor, maxFactor)
 	}
 	return f
 }
@@ -118,17 +129,21 @@ func (r *ropeScaling) linear() *nn.Rope {
 // factors is what GGUF's rope_freqs.weight says: a divisor for each frequency.
 func (r *ropeScaling) factors() *nn.Rope {
 	inv := r.frequencies(r.theta)
-	divide(r.s, "factors", inv)
+	divide(r.s, "factors", inv, math.MaxFloat32) // frequencies that are not rotated have 1e30
 	return fixedRope(inv, 1)
 }
 
-func divide(s *Config, key string, inv []float32) {
+func divide(s *Config, key string, inv []float32, most float64) {
 	f := s.Floats(key)
 	if len(f) != len(inv) {
 		s.fail(key, "has %d numbers, want %d", len(f), len(inv))
 		return
 	}
 	for i := range inv {
+		if !(f[i] >= minFactor && f[i] <= most) {
+			s.fail(key, "holds %v, want numbers from %v to %g", f[i], minFactor, most)
+			return
+		}
 		inv[i] = float32(float64(inv[i]) / f[i])
 	}
 }
@@ -146,16 +161,24 @@ func (r *ropeScaling) dynamic() *nn.Rope {
 	}}
 }
 
-// yarn is "YaRN: Efficient Context Window Extension" (Peng et al. 2023).
+// yarn is "YaRN: Efficient Context Window Extension" (Peng et al. 2023). Where
+// there is no factor it is that of the contexts.
 func (r *ropeScaling) yarn() *nn.Rope {
-	factor, original := r.factor(), r.original()
+	original := r.original()
+	factor := r.context / original
+	if r.s.Has("factor") || !r.s.Has("original_max_position_embeddings") {
+		factor = r.factor()
+	}
 	attention := yarnScale(factor, 1)
 	if m, all := r.s.FloatOr("mscale", 0), r.s.FloatOr("mscale_all_dim", 0); m != 0 && all != 0 {
 		attention = yarnScale(factor, m) / yarnScale(factor, all)
+		if !(attention >= minFactor && attention <= maxFactor) {
+			r.s.fail("mscale", "%v and mscale_all_dim %v make an attention factor of %v", m, all, attention)
+		}
 	}
-	attention = r.s.FloatOr("attention_factor", attention)
-	low := r.correction(r.s.FloatOr("beta_fast", 32), original)
-	high := r.correction(r.s.FloatOr("beta_slow", 1), original)
+	attention = r.number("attention_factor", attention)
+	low := r.correction(r.number("beta_fast", 32), original)
+	high := r.correction(r.number("beta_slow", 1), original)
 	if r.s.BoolOr("truncate", true) {
 		low, high = math.Floor(low), math.Ceil(high)
 	}
@@ -187,7 +210,7 @@ func (r *ropeScaling) correction(rotations, original float64) float64 {
 
 func (r *ropeScaling) llama3() *nn.Rope {
 	factor, original := r.factor(), r.original()
-	low, high := r.s.FloatOr("low_freq_factor", 1), r.s.FloatOr("high_freq_factor", 4)
+	low, high := r.number("low_freq_factor", 1), r.number("high_freq_factor", 4)
 	inv := make([]float32, r.half)
 	for i := range inv {
 		f := 1 / math.Pow(r.theta, float64(2*i)/r.dim)
@@ -209,17 +232,17 @@ func (r *ropeScaling) llama3() *nn.Rope {
 func (r *ropeScaling) longrope() *nn.Rope {
 	original := r.original()
 	short, long := r.frequencies(r.theta), r.frequencies(r.theta)
-	divide(r.s, "short_factor", short)
-	divide(r.s, "long_factor", long)
+	divide(r.s, "short_factor", short, maxFactor)
+	divide(r.s, "long_factor", long, maxFactor)
 	factor := r.context / original
 	if !r.c.Has("original_max_position_embeddings") {
-		factor = r.s.FloatOr("factor", factor)
+		factor = r.number("factor", factor)
 	}
 	attention := 1.0
 	if factor > 1 {
 		attention = math.Sqrt(1 + math.Log(factor)/math.Log(original))
 	}
-	attention = r.s.FloatOr("attention_factor", attention)
+	attention = r.number("attention_factor", attention)
 	set := func(length int) int {
 		if length > int(original) {
 			return 1

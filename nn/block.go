@@ -14,21 +14,32 @@ type Block struct {
 	PostAttention *Norm // of attention's output, before it is added (Gemma 2, OLMo 2)
 	MLPNorm       *Norm // before the feed-forward part
 	PostMLP       *Norm // of its output, before it is added
+	AttentionSum  *Norm // of the stream after attention is added (OPT-350m)
+	MLPSum        *Norm // of the stream after the feed-forward part is added
 	Attention     *Attention
 	MLP           FeedForward
 	Parallel      bool    // both parts read the block's input (GPT-NeoX)
+	FromNorm      bool    // parts are added to what they read, not to the stream (BLOOM's option)
 	Dropout       float32 // of each part's output, while training
 }
 
 // Forward returns the residual stream after the block.
 func (l *Block) Forward(g *tensor.Graph, x *tensor.Tensor, b *Batch) *tensor.Tensor {
-	a := l.PostAttention.Forward(g, l.Attention.Forward(g, l.InputNorm.Forward(g, x), b))
+	in := l.InputNorm.Forward(g, x)
+	a := l.PostAttention.Forward(g, l.Attention.Forward(g, in, b))
 	a = g.Dropout(a, l.Dropout)
 	if l.Parallel {
 		m := l.MLP.Forward(g, l.MLPNorm.Forward(g, x))
 		return g.Add(g.Add(g.Dropout(m, l.Dropout), a), x)
 	}
-	x = g.Add(x, a)
-	m := l.PostMLP.Forward(g, l.MLP.Forward(g, l.MLPNorm.Forward(g, x)))
-	return g.Add(x, g.Dropout(m, l.Dropout))
+	if l.FromNorm {
+		x = in
+	}
+	x = l.AttentionSum.Forward(g, g.Add(x, a))
+	in = l.MLPNorm.Forward(g, x)
+	m := l.PostMLP.Forward(g, l.MLP.Forward(g, in))
+	if l.FromNorm {
+		x = in
+	}
+	return l.MLPSum.Forward(g, g.Add(x, g.Dropout(m, l.Dropout)))
 }
