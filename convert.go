@@ -29,6 +29,10 @@ type ConvertOptions struct {
 	Adapter string
 
 	Progress func(done, total int64)
+
+	// Left is told of parts of the model that a .gguf file has no place for, such
+	// as BERT's head of masked words, and that are left out.
+	Left func(parts []string)
 }
 
 // Convert writes the model src in another form: a .gguf file where dst ends so,
@@ -71,9 +75,12 @@ func Quantize(ctx context.Context, src, dst, typ string, progress func(done, tot
 
 // writeGGUF writes a GGUF file as llama.cpp's own converter would.
 func (s *source) writeGGUF(ctx context.Context, dst string, opt ConvertOptions) error {
-	pairs, sources, err := checkpoint.ToGGUF(s.config.Raw(), s.file)
+	pairs, sources, left, err := checkpoint.ToGGUF(s.config.Raw(), s.file)
 	if err != nil {
 		return err
+	}
+	if len(left) > 0 && opt.Left != nil {
+		opt.Left(left)
 	}
 	tokens, err := s.tokenizerPairs()
 	if err != nil {

@@ -54,26 +54,26 @@ func Sources(f *File) []Source {
 // ToGGUF returns the metadata and the tensors of the GGUF file that a Hugging
 // Face checkpoint with this config.json (as encoding/json decodes it) becomes.
 // The metadata lacks what the tokenizer and EncodeGGUF add. A config that
-// GGUF, as llama.cpp reads it, cannot express is an error.
-func ToGGUF(config map[string]any, f *File) ([]KV, []Source, error) {
+// GGUF, as llama.cpp reads it, cannot express is an error; left names the parts
+// of a model that it has no place for, such as BERT's head of masked words.
+func ToGGUF(config map[string]any, f *File) (pairs []KV, sources []Source, left []string, err error) {
 	config, fam, err := writable(config)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	w := &ggufWriter{family: fam, config: config, file: f, extra: map[string]any{}}
 	if prepare, ok := preparers[fam.modelType]; ok {
 		if err := prepare(w); err != nil {
-			return nil, nil, err
+			return nil, nil, nil, err
 		}
 	}
-	pairs, err := w.pairs()
-	if err != nil {
-		return nil, nil, err
+	if pairs, err = w.pairs(); err != nil {
+		return nil, nil, nil, err
 	}
 	if err := w.collect(); err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
-	return pairs, w.sources, nil
+	return pairs, w.sources, w.left, nil
 }
 
 // writable finds the family of a config, fills in the defaults that matter,
@@ -109,6 +109,7 @@ type ggufWriter struct {
 	file    *File
 	extra   map[string]any // values of metadata by key pattern, before those of config
 	sources []Source
+	left    []string // parts of the model that are not written
 }
 
 // pairs returns the metadata in the order of the tables.
@@ -161,6 +162,24 @@ func (k kind) of(value any) (any, error) {
 	return nil, fmt.Errorf("%s wanted, found %T %v", k, value, value)
 }
 
+// missed are the tensors that are dropped although something depends on them,
+// and the part of the model that they are.
+var missed = map[string]string{
+	"cls.predictions.*":       "cls.predictions",
+	"cls.seq_relationship.*":  "cls.seq_relationship",
+	"multi_modal_projector.*": "multi_modal_projector",
+	"pooler.dense.bias":       "pooler",
+	"pooler.dense.weight":     "pooler",
+	"vision_tower.*":          "vision_tower",
+}
+
+// leave notes a part of the model that is not written, once.
+func (w *ggufWriter) leave(pattern string) {
+	if part := missed[pattern]; part != "" && !slices.Contains(w.left, part) {
+		w.left = append(w.left, part)
+	}
+}
+
 // collect turns the tensors of the checkpoint into sources, those outside of
 // the layers first, then layer by layer, by name.
 func (w *ggufWriter) collect() error {
@@ -173,6 +192,7 @@ func (w *ggufWriter) collect() error {
 			return err
 		}
 		if row.how == dropped || row.gguf == tensorHead && w.isTied() {
+			w.leave(row.hf)
 			continue
 		}
 		if layer >= layers {

@@ -1,12 +1,17 @@
 package checkpoint
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"math"
+	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+
+	"wenmo/internal/testkit"
 )
 
 // tinyCheckpoint writes a Llama of two layers under names that rename changes
@@ -70,7 +75,7 @@ func TestToGGUFBad(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			config, f := tinyCheckpoint(t, c.rename)
 			maps.Copy(config, c.config)
-			_, _, err := ToGGUF(config, f)
+			_, _, _, err := ToGGUF(config, f)
 			if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
 				t.Errorf("error %v names not %q", err, c.want)
 			}
@@ -88,7 +93,7 @@ func TestToGGUFMultimodal(t *testing.T) {
 	})
 	config["model_type"], config["head_dim"], config["query_pre_attn_scalar"] = "gemma3_text", 8.0, 8.0
 	config["num_key_value_heads"] = 2.0
-	pairs, sources, err := ToGGUF(map[string]any{"model_type": "gemma3", "text_config": config}, f)
+	pairs, sources, _, err := ToGGUF(map[string]any{"model_type": "gemma3", "text_config": config}, f)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,7 +107,7 @@ func TestToGGUFMultimodal(t *testing.T) {
 func TestYarnAttention(t *testing.T) {
 	config, f := tinyCheckpoint(t, unchanged)
 	config["rope_scaling"] = map[string]any{"rope_type": "yarn", "factor": 4.0, "attention_factor": 1.5, "beta_fast": 16.0}
-	pairs, sources, err := ToGGUF(config, f)
+	pairs, sources, _, err := ToGGUF(config, f)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,5 +130,27 @@ func TestYarnAttention(t *testing.T) {
 	scaling := back["rope_scaling"].(map[string]any)
 	if x := number(scaling["attention_factor"]); math.Abs(x-1.5) > 1e-6 || scaling["beta_fast"] != 16.0 || scaling["original_max_position_embeddings"] != 64.0 {
 		t.Errorf("rope_scaling %v", scaling)
+	}
+}
+
+// TestToGGUFTellsOfHeads demands that a head which GGUF has no place for is named.
+func TestToGGUFTellsOfHeads(t *testing.T) {
+	dir := filepath.Join(testkit.Root(), "testdata", "fixtures", "encoder_bert_mlm")
+	data, err := os.ReadFile(filepath.Join(dir, "config.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var config map[string]any
+	if err := json.Unmarshal(data, &config); err != nil {
+		t.Fatal(err)
+	}
+	f, err := Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	_, _, left, err := ToGGUF(config, f)
+	if err != nil || !slices.Equal(left, []string{"cls.predictions"}) {
+		t.Errorf("%q, %v", left, err)
 	}
 }

@@ -63,11 +63,16 @@ func convertCommand() *cobra.Command {
 	addFlag(cmd, "model", func(f *pflag.FlagSet) { f.BoolVar(&opt.Packed, "packed", false, say("flag.packed")) })
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		return written(cmd, "convert", "convert.done", args[1], func(ctx context.Context, progress func(done, total int64)) error {
-			opt.Progress = progress
+			opt.Progress, opt.Left = progress, tellLeft(cmd, args[1])
 			return wenmo.Convert(ctx, args[0], args[1], opt)
 		})
 	}
 	return cmd
+}
+
+// tellLeft tells of the parts of a model that its new form lacks.
+func tellLeft(cmd *cobra.Command, dst string) func(parts []string) {
+	return func(parts []string) { note(cmd, "convert.left", dst, strings.Join(parts, ", ")) }
 }
 
 func quantizeCommand() *cobra.Command {
@@ -80,7 +85,8 @@ func quantizeCommand() *cobra.Command {
 			return usagef("error.missing_choice", "--type", strings.Join(types, ", "))
 		}
 		return written(cmd, "quantize", "quantize.done", args[1], func(ctx context.Context, progress func(done, total int64)) error {
-			return wenmo.Quantize(ctx, args[0], args[1], typ, progress)
+			opt := wenmo.ConvertOptions{DType: typ, Progress: progress, Left: tellLeft(cmd, args[1])}
+			return wenmo.Convert(ctx, args[0], args[1], opt)
 		})
 	}
 	return cmd
