@@ -83,7 +83,7 @@ type LoRAConfig struct {
 
 // SourceConfig is a part of the data.
 type SourceConfig struct {
-	Path      string  `toml:"path" comment:"a file, a folder or a glob: txt, jsonl, csv, tsv, also .gz and .zst"`
+	Path      string  `toml:"path" comment:"file, folder or glob: txt, jsonl, csv, tsv, parquet, also .gz, .zst"`
 	Name      string  `toml:"name,omitempty"`
 	Weight    float64 `toml:"weight,omitempty" comment:"share of the tokens"`
 	Passes    float64 `toml:"passes,omitempty" comment:"how often each document is seen"`
@@ -308,9 +308,14 @@ func (c *Config) IsLanguageModel() bool {
 	return slices.Contains([]string{TaskCausalLM, TaskMaskedLM, TaskChat}, c.Task)
 }
 
-// heldOutShare is the share of texts that is held out, and moreHeldOut that of
-// texts so few that it would be none.
-const heldOutShare, moreHeldOut = 0.01, 0.1
+// heldOutShare is the share of documents that is held out, and moreHeldOut that
+// of documents so few that it would be none; fewer than fewDocuments are all
+// trained on.
+const (
+	heldOutShare = 0.01
+	moreHeldOut  = 0.1
+	fewDocuments = 10
+)
 
 // talks says that a run's model answers messages.
 func (c *Config) talks() bool { return c.Task == TaskChat || c.Task == TaskDPO }
@@ -390,7 +395,7 @@ func (c *Config) optimizerDefaults() {
 	}
 	if pretraining {
 		set(&c.Schedule.Kind, "cosine")
-		set(&c.Schedule.Warmup, 0.02)
+		set(&c.Schedule.Warmup, map[bool]float64{true: 0.06, false: 0.02}[c.Model.Family == "bert"])
 		set(&c.Schedule.Floor, 0.1)
 	}
 	set(&c.Schedule.Kind, "linear")

@@ -97,15 +97,15 @@ type StepResult struct {
 }
 
 // Run trains until steps are made, ctx is done or nothing gets better. It saves
-// a checkpoint at the end, also where ctx is done. The error of ctx comes back
-// as it is.
+// a checkpoint at the end, also where ctx is done, but not where it has diverged.
+// The error of ctx comes back as it is.
 func (l *Loop) Run(ctx context.Context, steps int) error {
 	l.clip = NewClip(l.Pass.Model.Params)
 	err := l.run(ctx, steps)
 	if l.Checkpoints == nil {
 		return err
 	}
-	if err == nil || ctx.Err() != nil || errors.Is(err, ErrDiverged) {
+	if err == nil || ctx.Err() != nil { // not of a run that has diverged: what is there is better
 		if saveErr := l.save(); saveErr != nil {
 			return errors.Join(err, saveErr)
 		}

@@ -249,7 +249,7 @@ func (c *Config) scaleRate(p *Plan) {
 		o.Rate = rule / 3
 		p.because("rate %.2g: a third of the rate that a new model would have", "学习率 %.2g：新模型所用的三分之一", o.Rate)
 	case c.Model.Family == "bert":
-		o.Rate = math.Min(1e-3, rule)
+		o.Rate = math.Min(4e-4, rule)
 		p.because("rate %.2g: layers that norm after they add bear no more (Xiong et al. 2020)", "学习率 %.2g：后归一化的层承受不了更大的学习率（Xiong et al. 2020）", o.Rate)
 	default:
 		o.Rate = rule
