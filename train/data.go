@@ -198,15 +198,21 @@ func (m *material) prepare(ctx context.Context, cache string, progress func(data
 		Evaluation: slices.Concat(c.Dataset.Evaluation, c.Dataset.Validation), Log: m.log, Progress: progress,
 	}
 	corpus, err := dataset.Prepare(ctx, sources, opt)
-	if err == nil && opt.HeldOut == heldOutShare && !holdsOut(corpus) {
-		if err = corpus.Close(); err != nil {
+	if err != nil {
+		return err
+	}
+	if n := countsOf(corpus); opt.HeldOut == heldOutShare && n.HeldOut == 0 && n.Documents >= fewDocuments {
+		if err := corpus.Close(); err != nil {
 			return err
 		}
 		c.Dataset.HeldOut, opt.HeldOut = moreHeldOut, moreHeldOut
-		corpus, err = dataset.Prepare(ctx, sources, opt) // of what has been tokenised
+		if corpus, err = dataset.Prepare(ctx, sources, opt); err != nil { // of what has been tokenised
+			return err
+		}
 	}
-	if err != nil {
-		return err
+	if n := countsOf(corpus); n.Tokens == 0 {
+		return errors.Join(corpus.Close(), fmt.Errorf("nothing is left to train on: of %d documents %d are held out for validation, %d are duplicates, %d contaminated",
+			n.Documents, n.HeldOut, n.Duplicates, n.Contaminated))
 	}
 	m.corpus = corpus
 	if c.Task != TaskMaskedLM {
@@ -215,9 +221,17 @@ func (m *material) prepare(ctx context.Context, cache string, progress func(data
 	return m.newMasker()
 }
 
-// holdsOut says whether any document is kept for validation.
-func holdsOut(c *dataset.Corpus) bool {
-	return slices.ContainsFunc(c.Manifest.Sources, func(s dataset.ManifestSource) bool { return s.HeldOut > 0 })
+// countsOf adds up what the sources of a corpus have.
+func countsOf(c *dataset.Corpus) (n dataset.ManifestCounts) {
+	for i := range c.Manifest.Sources {
+		s := &c.Manifest.Sources[i]
+		n.Documents += s.Documents
+		n.Tokens += s.Tokens
+		n.Duplicates += s.Duplicates
+		n.Contaminated += s.Contaminated
+		n.HeldOut += s.HeldOut
+	}
+	return n
 }
 
 func (m *material) newMasker() (err error) {

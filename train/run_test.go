@@ -151,6 +151,7 @@ func TestRunRefuses(t *testing.T) {
 		{"no tokenizer", func(c *Config) { c.Model.Tokenizer = "" }, "want a tokenizer"},
 		{"width", func(c *Config) { c.Model.Heads = 3 }, "do not divide"},
 		{"rate", func(c *Config) { c.Optimizer.Rate = -1 }, "optimizer.rate"},
+		{"all left out", func(c *Config) { c.Data[0].Separator, c.Dataset.Evaluation = "file", []string{c.Data[0].Path} }, "0 are duplicates, 1 contaminated"},
 		{"head of its own", func(c *Config) { c.Task = TaskClassify }, "model.base"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"slices"
@@ -131,4 +132,87 @@ func understood(words []string) error {
 		cmd.Args = cobra.ArbitraryArgs
 	}
 	return cmd.ValidateArgs(cmd.Flags().Args())
+}
+
+// The four commands of the READMEs make a model that answers, as they stand, on
+// a text so small that they take seconds; they are the same in both languages but
+// for what is said to the model.
+func TestReadmeTraining(t *testing.T) {
+	commands := trainingCommands(t, "README.md")
+	other := trainingCommands(t, "README.zh-CN.md")
+	if len(commands) != 4 || !slices.EqualFunc(commands[:3], other[:3], slices.Equal) {
+		t.Fatalf("the commands are\n%q, in Chinese\n%q", commands, other)
+	}
+	dir := t.TempDir()
+	t.Chdir(dir)
+	talks, err := os.ReadFile(filepath.Join(testkit.Root(), "examples", "chat.jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	few := strings.Join(strings.SplitAfter(string(talks), "\n")[:8], "")
+	text := strings.Repeat("A boat waited for the wind. In the evening the wind came.\n\n小船在等风。傍晚风来了。\n\n", 30)
+	if err := os.Mkdir("examples", 0o777); err != nil {
+		t.Fatal(err)
+	}
+	for name, content := range map[string]string{"my.txt": text, "examples/chat.jsonl": few} {
+		if err := os.WriteFile(name, []byte(content), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, words := range commands {
+		wenmoOutput(t, nil, words...)
+	}
+	wenmoOutput(t, nil, other[3]...)
+	for _, dir := range []string{"my-model", "my-chat"} {
+		if losses := lossesOf(t, dir); losses[len(losses)-1] > 0.9*losses[0] {
+			t.Errorf("%s: the loss went from %v to %v", dir, losses[0], losses[len(losses)-1])
+		}
+	}
+	for _, name := range []string{"my-model/README.md", "my-model/report.html", "my-model/run.toml", "my-chat/model.safetensors"} {
+		if _, err := os.Stat(name); err != nil {
+			t.Error(err)
+		}
+	}
+	// Every line of the talks is one that can be trained on.
+	for i, line := range strings.Split(strings.TrimSpace(string(talks)), "\n") {
+		var talk struct {
+			Messages []struct{ Role, Content string }
+		}
+		if err := json.Unmarshal([]byte(line), &talk); err != nil || len(talk.Messages)%2 != 0 || len(talk.Messages) == 0 {
+			t.Errorf("line %d: %d messages, %v", i+1, len(talk.Messages), err)
+		}
+	}
+}
+
+// lossesOf are the losses of the steps of a run.
+func lossesOf(t *testing.T, dir string) (losses []float64) {
+	t.Helper()
+	for line := range strings.Lines(string(contents(t, dir, "metrics.jsonl"))) {
+		var step struct{ Loss *float64 }
+		if err := json.Unmarshal([]byte(line), &step); err != nil {
+			t.Fatal(err)
+		}
+		if step.Loss != nil {
+			losses = append(losses, *step.Loss)
+		}
+	}
+	if len(losses) == 0 {
+		t.Fatalf("%s: no step is noted", dir)
+	}
+	return losses
+}
+
+// trainingCommands are the commands of the block that begins with my.txt.
+func trainingCommands(t *testing.T, name string) (commands [][]string) {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(testkit.Root(), name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(data), "```sh\nwenmo tokenizer train --file my.txt")
+	block, _, _ := strings.Cut("wenmo tokenizer train --file my.txt"+rest, "```")
+	for line := range strings.Lines(block) {
+		commands = append(commands, commandsOf(strings.TrimSpace(line))...)
+	}
+	return commands
 }
