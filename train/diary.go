@@ -193,7 +193,8 @@ func (r *run) tell(now time.Time) error {
 	page.Facts = append(page.Facts,
 		report.Fact{Name: r.word("parameters", "参数量"), Value: fmt.Sprint(r.plan.Params)},
 		report.Fact{Name: r.word("tokens", "训练词元"), Value: fmt.Sprint(r.loop.State.Tokens)},
-		report.Fact{Name: r.word("time", "用时"), Value: (time.Duration(r.loop.State.Seconds) * time.Second).String()})
+		report.Fact{Name: r.word("time", "用时"), Value: (time.Duration(r.loop.State.Seconds) * time.Second).String()},
+		report.Fact{Name: r.word("waited for checkpoints", "等待检查点"), Value: r.loop.Checkpoints.Stalled().Round(time.Millisecond).String()})
 	var html bytes.Buffer
 	if err := page.HTML(&html, r.lang()); err != nil {
 		return err

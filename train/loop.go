@@ -77,23 +77,33 @@ type Validation struct {
 
 // Event is something that happened: exactly one of the pointers is set.
 type Event struct {
-	Step       int
-	Train      *StepResult
-	Validation *Validation
-	Saved      *time.Duration // what waiting for checkpoints has cost so far
-	Stopped    string         // why a run ended before its last step
+	Step       int            `json:"step"`
+	Train      *StepResult    `json:"train,omitempty"`
+	Validation *Validation    `json:"validation,omitempty"`
+	Saved      *time.Duration `json:"checkpoint_stalls_ns,omitempty"` // what waiting for checkpoints has cost so far
+	Stopped    string         `json:"stopped,omitempty"`              // why a run ended before its last step
 }
 
 // StepResult is what a step came to.
 type StepResult struct {
-	Loss            float64
-	Norm            float64 // of the gradients, before clipping
-	Rate            float64
-	Tokens          int64 // so far
-	TokensPerSecond float64
-	FLOPs           float64 // of the step's products
-	Seconds         float64 // of the step
-	Skipped         string  // why no update was made; "": it was
+	Loss            float64 `json:"loss"`
+	Norm            float64 `json:"gradient_norm"` // before clipping
+	Rate            float64 `json:"learning_rate"`
+	Tokens          int64   `json:"tokens"` // so far
+	TokensPerSecond float64 `json:"tokens_per_second"`
+	FLOPs           float64 `json:"flops"` // of the step's products
+	Seconds         float64 `json:"seconds"`
+	Skipped         string  `json:"skipped,omitempty"` // why no update was made
+}
+
+// MarshalJSON leaves out what JSON has no number for.
+func (r StepResult) MarshalJSON() ([]byte, error) {
+	type plain StepResult
+	return json.Marshal(struct {
+		plain
+		Loss *float64 `json:"loss"`
+		Norm *float64 `json:"gradient_norm"`
+	}{plain(r), number(r.Loss), number(r.Norm)})
 }
 
 // Run trains until steps are made, ctx is done or nothing gets better. It saves
