@@ -111,7 +111,7 @@ func (c *Config) scaleModel(s Supply, p *Plan) error {
 	if target == 0 && budget > 0 {
 		// 6·N·20·N operations are what the budget has.
 		target = int64(math.Sqrt(budget.Seconds() * trainShare * s.FLOPS / (6 * tokensPerParam)))
-		p.because("%d parameters in blocks: with %d tokens for each (Hoffmann et al. 2022) they take the budget of %s", "各层共 %d 个参数：每个参数训练 %d 个词元（Hoffmann et al. 2022），正好用去 %s", target, tokensPerParam, m.Budget)
+		p.because("%d parameters in blocks: %d tokens for each in %s (Hoffmann et al. 2022)", "各层共 %d 个参数：每个参数 %d 个词元，%s 训练完（Hoffmann et al. 2022）", target, tokensPerParam, m.Budget)
 	}
 	if target == 0 {
 		set(&m.Size, "nano")
@@ -156,7 +156,7 @@ func (p *Plan) because(en, zh string, args ...any) {
 }
 
 func (p *Plan) becausePasses(tokens int64) {
-	p.because("%d tokens: %d passes, beyond which repeated data teaches little (Muennighoff et al. 2023)", "%d 个词元：数据 %d 遍，再重复就学不到多少（Muennighoff et al. 2023）", tokens, mostPasses)
+	p.because("%d tokens: %d passes; more would teach little (Muennighoff et al. 2023)", "%d 个词元：数据 %d 遍，再重复就学不到多少（Muennighoff et al. 2023）", tokens, mostPasses)
 }
 
 // scaleText chooses how many tokens a language model is trained on, and how
@@ -173,7 +173,7 @@ func (c *Config) scaleText(s Supply, p *Plan) {
 		p.because("%d tokens: %v passes over the data", "%d 个词元：数据 %v 遍", tokens, t.Epochs)
 	case c.Model.Base != "":
 		tokens = max(2*s.Tokens, min(tunePasses*s.Tokens, int64(tuneSteps*c.Model.Context)))
-		p.because("%d tokens: %.1f passes over the data; of little data more (Zhou et al. 2023)", "%d 个词元：数据 %.1f 遍，数据越少遍数越多（Zhou et al. 2023）", tokens, float64(tokens)/float64(max(1, s.Tokens)))
+		p.because("%d tokens: %.1f passes, more of little data (Zhou et al. 2023)", "%d 个词元：数据 %.1f 遍，数据越少遍数越多（Zhou et al. 2023）", tokens, float64(tokens)/float64(max(1, s.Tokens)))
 	case budget > 0 && s.FLOPS > 0:
 		tokens = int64(budget.Seconds() * trainShare * s.FLOPS / perToken)
 		if most := mostPasses * s.Tokens; tokens > most {
@@ -199,7 +199,7 @@ func (c *Config) scaleText(s Supply, p *Plan) {
 			t.BatchTokens = min(t.BatchTokens, int(tokens/300))
 		}
 		t.BatchTokens = max(1, t.BatchTokens/c.Model.Context) * c.Model.Context
-		p.because("%d tokens a step: 0.2920·C^0.3271 for C = %.2g operations (Bi et al. 2024)", "每步 %d 个词元：0.2920·C^0.3271，C = %.2g 次运算（Bi et al. 2024）", t.BatchTokens, work)
+		p.because("%d tokens a step: 0.2920·C^0.3271, C = %.2g operations (Bi et al. 2024)", "每步 %d 个词元：0.2920·C^0.3271，C = %.2g 次运算（Bi et al. 2024）", t.BatchTokens, work)
 	}
 	t.BatchTokens = max(1, t.BatchTokens/c.Model.Context) * c.Model.Context
 	set(&t.Steps, max(1, int(tokens/int64(t.BatchTokens))))
@@ -253,7 +253,7 @@ func (c *Config) scaleRate(p *Plan) {
 		p.because("rate %.2g: layers that norm after they add bear no more (Xiong et al. 2020)", "学习率 %.2g：后归一化的层承受不了更大的学习率（Xiong et al. 2020）", o.Rate)
 	default:
 		o.Rate = rule
-		p.because("rate %.2g: 0.3118·C^−0.1250 for C = %.2g operations (Bi et al. 2024)", "学习率 %.2g：0.3118·C^−0.1250，C = %.2g 次运算（Bi et al. 2024）", rule, work)
+		p.because("rate %.2g: 0.3118·C^−0.1250, C = %.2g operations (Bi et al. 2024)", "学习率 %.2g：0.3118·C^−0.1250，C = %.2g 次运算（Bi et al. 2024）", rule, work)
 	}
 }
 
