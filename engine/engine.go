@@ -47,7 +47,7 @@ type Event struct {
 // Stats is a picture of an engine.
 type Stats struct {
 	Running, Waiting int
-	PagesUsed        int
+	PagesUsed        int // of all groups of layers together
 	PagesLimit       int
 	PrefillTokens    uint64 // computed since the start
 	DecodeTokens     uint64
@@ -63,13 +63,13 @@ var ErrClosed = errors.New("the engine is closed")
 // prompt is cut and whatever was cached. Its methods may be called from many
 // goroutines.
 type Engine struct {
-	m     *model.Model
-	opt   Options
-	g     *tensor.Graph
-	kv    *tensor.KV
-	cache *prefixCache
-	w     *Scratch
-	pool  sync.Locker // held while the pool works
+	m      *model.Model
+	opt    Options
+	g      *tensor.Graph
+	groups []pageGroup
+	cache  *prefixCache
+	w      *Scratch
+	pool   sync.Locker // held while the pool works
 
 	mu      sync.Mutex
 	wake    *sync.Cond
@@ -79,8 +79,8 @@ type Engine struct {
 	ended   chan struct{}
 	stats   Stats
 
-	committed int // pages that running jobs may come to use
-	limit     int
+	committed []int // by group: pages that running jobs may come to use
+	limit     int   // of the pages of each group
 	batch     stepBatch
 }
 
@@ -89,6 +89,9 @@ type job interface {
 	base() *jobBase
 	// begin takes what the prefix cache has.
 	begin(e *Engine)
+	// prepare readies the sequences for a pass: it makes those begin again whose
+	// frequencies have changed, and gives back pages that are no longer seen.
+	prepare(e *Engine)
 	// next returns the sequences that want a pass now.
 	next() []*sequence
 	// take uses the logits of the sequences that came to their end, row by row in
@@ -105,8 +108,8 @@ type jobBase struct {
 	ctx   context.Context
 	quiet func() bool // ends the watch over ctx
 	req   *Request
-	max   int // greatest length
-	pages int // it may come to use
+	max   int   // greatest length
+	pages []int // by group: how many it may come to use
 }
 
 func (b *jobBase) base() *jobBase { return b }
@@ -129,14 +132,13 @@ func newIdle(m *model.Model, pool *kernel.Pool, lock sync.Locker, opt Options) *
 	if opt.MaxSequences <= 0 {
 		opt.MaxSequences = 64
 	}
-	shape := m.KV
-	shape.BF16 = opt.BF16
 	limit := pagesFor(opt.CacheTokens)
+	groups := newPageGroups(m, opt.BF16, limit)
 	e := &Engine{
-		m: m, opt: opt, g: tensor.NewGraph(pool), kv: tensor.NewKV(shape, limit), limit: limit,
+		m: m, opt: opt, g: tensor.NewGraph(pool), groups: groups, committed: make([]int, len(groups)), limit: limit,
 		w: NewScratch(m.Vocab), pool: lock, ended: make(chan struct{}),
 	}
-	e.cache = newPrefixCache(e.kv)
+	e.cache = newPrefixCache(groups)
 	e.batch.Out = make([]int32, 0, min(opt.MaxSequences, 1024)) // nil would ask for all rows
 	e.wake = sync.NewCond(&e.mu)
 	return e
@@ -157,7 +159,7 @@ func (e *Engine) Stats() Stats {
 	defer e.mu.Unlock()
 	s := e.stats
 	s.Running, s.Waiting = len(e.running), len(e.queue)
-	s.PagesLimit = e.limit
+	s.PagesLimit = len(e.groups) * e.limit
 	return s
 }
 
@@ -231,8 +233,8 @@ func (e *Engine) check(req *Request) (int, error) {
 }
 
 func (e *Engine) submit(j job) error {
-	if b := j.base(); b.pages > e.limit {
-		return errTooLarge(b.pages*tensor.PageTokens, e.limit*tensor.PageTokens)
+	if n := slices.Max(j.base().pages); n > e.limit {
+		return errTooLarge(n*tensor.PageTokens, e.limit*tensor.PageTokens)
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -269,8 +271,42 @@ func (e *Engine) loop() {
 		runtime.Gosched() // let readers take their tokens
 	}
 	e.g.Close()
-	if err := e.kv.Close(); err != nil {
+	if err := e.closePages(); err != nil {
 		panic(err)
+	}
+}
+
+func (e *Engine) closePages() error {
+	var errs []error
+	for g := range e.groups {
+		errs = append(errs, e.groups[g].kv.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// pagesUsed counts the pages of all groups.
+func (e *Engine) pagesUsed() int {
+	n := 0
+	for g := range e.groups {
+		n += e.limit - e.groups[g].kv.Free()
+	}
+	return n
+}
+
+// fits says that there is room for a job beside those that run.
+func (e *Engine) fits(b *jobBase) bool {
+	for g, n := range b.pages {
+		if e.committed[g]+n > e.limit {
+			return false
+		}
+	}
+	return true
+}
+
+// commit notes that a job takes (1) or gives back (-1) its room.
+func (e *Engine) commit(b *jobBase, sign int) {
+	for g, n := range b.pages {
+		e.committed[g] += sign * n
 	}
 }
 
@@ -282,13 +318,12 @@ func (e *Engine) admit() bool {
 	for {
 		e.dropCancelled()
 		for len(e.queue) > 0 && len(e.running) < e.opt.MaxSequences {
-			b := e.queue[0].base()
-			if e.committed+b.pages > e.limit {
+			j := e.queue[0]
+			if !e.fits(j.base()) {
 				break
 			}
-			j := e.queue[0]
 			e.queue = append(e.queue[:0], e.queue[1:]...)
-			e.committed += b.pages
+			e.commit(j.base(), 1)
 			e.running = append(e.running, j)
 			j.begin(e)
 		}
@@ -370,10 +405,10 @@ func (e *Engine) remove(j job, err error) {
 	if i := slices.Index(e.running, j); i >= 0 {
 		e.running = slices.Delete(e.running, i, i+1)
 	}
-	e.committed -= j.base().pages
+	e.commit(j.base(), -1)
 	j.base().quiet()
 	j.finish(e, err)
-	e.stats.PagesUsed = e.limit - e.kv.Free()
+	e.stats.PagesUsed = e.pagesUsed()
 }
 
 // gather chooses what the step computes, and removes jobs that were cancelled.
@@ -391,12 +426,13 @@ func (b *stepBatch) gather(e *Engine) {
 		if j.blocked() {
 			continue
 		}
+		j.prepare(e)
 		seqs := j.next()
 		for _, s := range seqs {
 			if len(seqs) > 1 {
-				b.add(e, s, len(s.ids)) // beams go on together
+				b.add(s, len(s.ids)) // beams go on together
 			} else {
-				budget -= b.add(e, s, min(budget, share))
+				budget -= b.add(s, min(budget, share))
 			}
 		}
 		b.jobs = append(b.jobs, j)
@@ -422,8 +458,7 @@ func (b *stepBatch) share(e *Engine) int {
 // add puts the next tokens of a sequence into the batch: all that is left of a
 // decoding one, at most budget tokens of a prompt. It returns what it took of
 // the budget.
-func (b *stepBatch) add(e *Engine, s *sequence, budget int) int {
-	s.restart(e.m)
+func (b *stepBatch) add(s *sequence, budget int) int {
 	left := len(s.ids) - s.computed
 	n, taken := left, 0
 	if left > 1 {
@@ -463,21 +498,23 @@ func (e *Engine) forward() (err error) {
 		return nil
 	}
 	defer recoverMemory(&err)
+	b.divide(e)
 	span := 0
 	for _, s := range b.seqs {
 		if s.pending == 0 {
 			continue
 		}
-		sp := &b.Spans[span]
-		if err := e.reserve(&s.table, s.computed, sp.Pos+sp.Len); err != nil {
-			return err
+		end := b.Spans[span].Pos + b.Spans[span].Len
+		for g := range e.groups {
+			if err := e.reserve(g, &s.tables[g], s.computed, end); err != nil {
+				return err
+			}
+			b.spans(g)[span].Pages = s.tables[g].pages
 		}
-		sp.Pages = s.table
 		span++
 	}
 	e.pool.Lock()
 	defer e.pool.Unlock()
-	b.KV = e.kv
 	e.g.Reset()
 	hidden := e.m.Forward(e.g, &b.Batch)
 	if len(b.Out) > 0 {
@@ -503,14 +540,38 @@ func (e *Engine) count(tokens, decoded int) {
 	e.stats.Steps++
 	e.stats.DecodeTokens += uint64(decoded)
 	e.stats.PrefillTokens += uint64(tokens - decoded)
-	e.stats.PagesUsed = e.limit - e.kv.Free()
+	e.stats.PagesUsed = e.pagesUsed()
 }
 
-// reserve gets pages for a table, from the prefix cache where none is free.
-func (e *Engine) reserve(t *pageTable, from, end int) error {
+// divide makes the groups of the batch.
+func (b *stepBatch) divide(e *Engine) {
+	b.KV = e.groups[0].kv
+	if len(e.groups) == 1 {
+		return
+	}
+	if b.Groups == nil {
+		b.Groups = make([]nn.Group, len(e.groups))
+	}
+	for g := range b.Groups {
+		b.Groups[g].KV = e.groups[g].kv
+		b.Groups[g].Spans = append(b.Groups[g].Spans[:0], b.Spans...)
+	}
+}
+
+// spans returns the spans of a group.
+func (b *stepBatch) spans(g int) []tensor.Span {
+	if b.Groups == nil {
+		return b.Spans
+	}
+	return b.Groups[g].Spans
+}
+
+// reserve gets pages of a group for a table, from the prefix cache where none is
+// free.
+func (e *Engine) reserve(g int, t *pageTable, from, end int) error {
 	for {
-		err := t.reserve(e.kv, from, end)
-		if err == nil || !errors.Is(err, tensor.ErrMemory) || !e.cache.evict() {
+		err := t.reserve(e.groups[g].kv, from, end)
+		if err == nil || !errors.Is(err, tensor.ErrMemory) || !e.cache.evict(g) {
 			return err
 		}
 	}

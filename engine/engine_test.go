@@ -376,13 +376,14 @@ func TestClosed(t *testing.T) {
 func TestNoAllocationsPerStep(t *testing.T) {
 	for _, dtype := range []model.DType{model.F32, model.BF16, model.Q8_0} {
 		for _, streams := range []int{1, 16} {
-			checkAllocations(t, dtype, streams)
+			checkAllocations(t, "decoder_llama_mha", dtype, streams)
 		}
 	}
+	checkAllocations(t, "decoder_gemma2", model.F32, 3) // with a window
 }
 
-func checkAllocations(t *testing.T, dtype model.DType, streams int) {
-	m := slimModel(t, "decoder_llama_mha", dtype)
+func checkAllocations(t *testing.T, name string, dtype model.DType, streams int) {
+	m := slimModel(t, name, dtype)
 	m.MaxLength = 4096
 	pool := kernel.NewPool(2)
 	e := newIdle(m, pool, new(sync.Mutex), Options{CacheTokens: streams * 512, NoReuse: true, BF16: dtype == model.BF16})
@@ -395,7 +396,7 @@ func checkAllocations(t *testing.T, dtype model.DType, streams int) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		e.committed += j.pages
+		e.commit(j.base(), 1)
 		e.running = append(e.running, j)
 	}
 	for range 70 { // beyond the first page
@@ -405,7 +406,7 @@ func checkAllocations(t *testing.T, dtype model.DType, streams int) {
 		t.Errorf("%s, %d streams: %v allocations a step", dtype, streams, n)
 	}
 	e.g.Close()
-	if err := e.kv.Close(); err != nil {
+	if err := e.closePages(); err != nil {
 		t.Fatal(err)
 	}
 	pool.Close()

@@ -1,161 +1,106 @@
 package engine
 
 import (
-	"encoding/binary"
 	"fmt"
-	"hash/maphash"
 
+	"wenmo/model"
 	"wenmo/tensor"
 )
 
-// pageTable is the pages of one sequence; page i holds positions from 64·i.
-type pageTable []int32
+// pageGroup is the pages of the layers that see equally far.
+type pageGroup struct {
+	window int // 0: everything before
+	kv     *tensor.KV
+}
+
+// newPageGroups returns the groups of a model, each with room for limit pages.
+func newPageGroups(m *model.Model, bf16 bool, limit int) []pageGroup {
+	groups := m.Groups
+	if groups == nil {
+		groups = []model.LayerGroup{{Layers: m.KV.Layers}}
+	}
+	out := make([]pageGroup, len(groups))
+	for i, g := range groups {
+		shape := m.KV
+		shape.BF16, shape.Layers = bf16, g.Layers
+		out[i] = pageGroup{g.Window, tensor.NewKV(shape, limit)}
+	}
+	return out
+}
+
+// first returns the first page that a query at position pos, and those after it,
+// see.
+func (g *pageGroup) first(pos int) int {
+	if g.window == 0 {
+		return 0
+	}
+	return max(0, pos-g.window+1) / tensor.PageTokens
+}
+
+// need returns how many pages a sequence comes to use at most that has maxLen
+// tokens, of which a pass computes up to atOnce.
+func (g *pageGroup) need(maxLen, atOnce int) int {
+	all := pagesFor(maxLen)
+	if g.window == 0 {
+		return all
+	}
+	return min(all, pagesFor(g.window+atOnce)+1)
+}
+
+// pageTable is a group's pages of one sequence; page i holds positions from
+// 64·i, and the first ones, which nobody sees any more, are gone.
+type pageTable struct {
+	pages []int32
+	gone  int
+}
+
+// noPage stands for a page that is gone.
+const noPage = -1
 
 // reserve makes the table reach position end and makes its page of position
 // from, where writing begins, its own (copy on write).
 func (t *pageTable) reserve(kv *tensor.KV, from, end int) error {
-	if i := from / tensor.PageTokens; i < len(*t) && kv.Shared((*t)[i]) {
+	if i := from / tensor.PageTokens; i < len(t.pages) && kv.Shared(t.pages[i]) {
 		p, err := kv.Alloc()
 		if err != nil {
 			return err
 		}
-		kv.Copy(p, (*t)[i])
-		kv.Release((*t)[i])
-		(*t)[i] = p
+		kv.Copy(p, t.pages[i])
+		kv.Release(t.pages[i])
+		t.pages[i] = p
 	}
-	for len(*t) < pagesFor(end) {
+	for len(t.pages) < pagesFor(end) {
 		p, err := kv.Alloc()
 		if err != nil {
 			return err
 		}
-		*t = append(*t, p)
+		t.pages = append(t.pages, p)
 	}
 	return nil
 }
 
+// drop gives the pages before page first back.
+func (t *pageTable) drop(kv *tensor.KV, first int) {
+	for ; t.gone < min(first, len(t.pages)); t.gone++ {
+		kv.Release(t.pages[t.gone])
+		t.pages[t.gone] = noPage
+	}
+}
+
 // fork returns a table that shares all pages.
-func (t pageTable) fork(kv *tensor.KV) pageTable {
-	for _, p := range t {
+func (t *pageTable) fork(kv *tensor.KV) pageTable {
+	for _, p := range t.pages[t.gone:] {
 		kv.Share(p)
 	}
-	return append(pageTable(nil), t...)
+	return pageTable{append([]int32(nil), t.pages...), t.gone}
 }
 
 // release gives all pages back.
 func (t *pageTable) release(kv *tensor.KV) {
-	for _, p := range *t {
+	for _, p := range t.pages[t.gone:] {
 		kv.Release(p)
 	}
-	*t = (*t)[:0]
-}
-
-// prefixCache remembers full pages by the tokens they and all pages before them
-// hold, and by the tenant who computed them. The cache holds a reference to
-// each; the longest unused go first when pages are needed.
-type prefixCache struct {
-	kv    *tensor.KV
-	seed  maphash.Seed
-	nodes map[uint64]*prefixNode
-	clock int64
-}
-
-type prefixNode struct {
-	tenant   string
-	parent   *prefixNode
-	ids      [tensor.PageTokens]int32
-	page     int32
-	used     int64
-	children int
-}
-
-func newPrefixCache(kv *tensor.KV) *prefixCache {
-	return &prefixCache{kv: kv, seed: maphash.MakeSeed(), nodes: map[uint64]*prefixNode{}}
-}
-
-// find returns the longest run of cached pages that hold the first tokens of
-// ids, leaving at least one token to compute, each with a new reference.
-func (c *prefixCache) find(tenant string, ids []int32) (table pageTable) {
-	c.clock++
-	var parent *prefixNode
-	for n := tensor.PageTokens; n < len(ids); n += tensor.PageTokens {
-		node := c.nodes[c.key(tenant, parent, ids[n-tensor.PageTokens:n])]
-		if !node.holds(tenant, parent, ids[n-tensor.PageTokens:n]) {
-			break
-		}
-		node.used = c.clock
-		c.kv.Share(node.page)
-		table = append(table, node.page)
-		parent = node
-	}
-	return table
-}
-
-// add remembers the full pages among the first n tokens of a sequence.
-func (c *prefixCache) add(tenant string, ids []int32, n int, table pageTable) {
-	c.clock++
-	var parent *prefixNode
-	for i := 0; (i+1)*tensor.PageTokens <= n; i++ {
-		part := ids[i*tensor.PageTokens : (i+1)*tensor.PageTokens]
-		key := c.key(tenant, parent, part)
-		node := c.nodes[key]
-		if node == nil {
-			node = &prefixNode{tenant: tenant, parent: parent, page: table[i]}
-			copy(node.ids[:], part)
-			c.kv.Share(table[i])
-			c.nodes[key] = node
-			if parent != nil {
-				parent.children++
-			}
-		} else if !node.holds(tenant, parent, part) {
-			return // another prefix has the same hash
-		}
-		node.used = c.clock
-		parent = node
-	}
-}
-
-// evict frees the page unused for longest that no sequence uses; false if there
-// is none.
-func (c *prefixCache) evict() bool {
-	var oldest *prefixNode
-	var key uint64
-	for k, n := range c.nodes {
-		if n.children > 0 || c.kv.Shared(n.page) {
-			continue
-		}
-		if oldest == nil || n.used < oldest.used || n.used == oldest.used && n.page < oldest.page {
-			oldest, key = n, k
-		}
-	}
-	if oldest == nil {
-		return false
-	}
-	delete(c.nodes, key)
-	if oldest.parent != nil {
-		oldest.parent.children--
-	}
-	c.kv.Release(oldest.page)
-	return true
-}
-
-func (c *prefixCache) key(tenant string, parent *prefixNode, ids []int32) uint64 {
-	var h maphash.Hash
-	h.SetSeed(c.seed)
-	h.WriteString(tenant)
-	var b [8]byte
-	if parent != nil {
-		binary.LittleEndian.PutUint64(b[:], uint64(parent.page)+1)
-	}
-	h.Write(b[:])
-	for _, id := range ids {
-		binary.LittleEndian.PutUint32(b[:4], uint32(id))
-		h.Write(b[:4])
-	}
-	return h.Sum64()
-}
-
-func (n *prefixNode) holds(tenant string, parent *prefixNode, ids []int32) bool {
-	return n != nil && n.tenant == tenant && n.parent == parent && n.ids == [tensor.PageTokens]int32(ids)
+	t.pages, t.gone = t.pages[:0], 0
 }
 
 // errTooLarge says that a request can never fit.

@@ -1,6 +1,8 @@
 package model
 
 import (
+	"slices"
+
 	"wenmo/nn"
 	"wenmo/tensor"
 )
@@ -20,6 +22,30 @@ type decoder struct {
 	dropout        float32    // of the embedding's output, while training
 	head           nn.Linear
 	logitCap       float32
+}
+
+// group numbers the layers within groups of the same window; nil where all see
+// everything. A window as long as the longest sequence is none.
+func (d *decoder) group(longest int) []LayerGroup {
+	var groups []LayerGroup
+	for i := range d.blocks {
+		a := d.blocks[i].Attention
+		window := a.Window
+		if window >= longest {
+			window = 0
+		}
+		a.Group = slices.IndexFunc(groups, func(g LayerGroup) bool { return g.Window == window })
+		if a.Group < 0 {
+			a.Group = len(groups)
+			groups = append(groups, LayerGroup{Window: window})
+		}
+		a.InGroup = groups[a.Group].Layers
+		groups[a.Group].Layers++
+	}
+	if len(groups) == 1 && groups[0].Window == 0 {
+		return nil
+	}
+	return groups
 }
 
 func (d *decoder) Forward(g *tensor.Graph, b *nn.Batch) *tensor.Tensor {

@@ -32,6 +32,10 @@ type Model struct {
 	BF16                         bool     // weights take part in products as bfloat16
 	WeightBytes                  int
 
+	// Groups are the layers of a decoder by how far they see, where some see less
+	// than all (nn.Attention.Group); else nil.
+	Groups []LayerGroup
+
 	// FrequencySet tells for which lengths of a sequence what was computed for a
 	// shorter one still holds: while the set is the same. nil: always.
 	FrequencySet func(length int) int
@@ -44,6 +48,12 @@ type Model struct {
 	pad    int32 // id that a SequenceHead does not read; −1: none
 	body   Body
 	memory [][]byte // of packed weights
+}
+
+// LayerGroup is a number of layers that see equally far.
+type LayerGroup struct {
+	Window int // 0: everything before
+	Layers int
 }
 
 // unlimited is the MaxLength where positions set no limit of their own.
@@ -136,6 +146,9 @@ func (l *Loader) model(c *Config) (*Model, error) {
 	}
 	m.BF16 = l.bf16
 	m.MaxLength = max(m.MaxLength, m.Context)
+	if d, ok := m.body.(*decoder); ok {
+		m.Groups = d.group(m.MaxLength)
+	}
 	m.WeightBytes = l.Bytes()
 	m.memory = l.memory
 	m.Params = l.params

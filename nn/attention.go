@@ -10,6 +10,8 @@ type Attention struct {
 	QNorm, KNorm *Norm // over each head (Qwen 3) or the whole width (OLMo 2); nil: none
 	Rope         *Rope // nil: positions are not rotated
 	Layer        int
+
+	Group, InGroup int // of layers that see equally far, and the number within it
 }
 
 // Forward stores the keys and values of the batch's tokens and returns the
@@ -29,6 +31,10 @@ func (a *Attention) Mix(g *tensor.Graph, q, k, v *tensor.Tensor, b *Batch) *tens
 	if a.Rope != nil {
 		a.Rope.rotate(g, q, k, b, a.Dim)
 	}
-	keys := g.Store(b.KV, a.Layer, k, v, b.Spans)
-	return g.Attend(&a.Attention, q, keys, b.Spans, b.probs(a.Heads))
+	kv, spans, layer := b.KV, b.Spans, a.Layer
+	if b.Groups != nil {
+		kv, spans, layer = b.Groups[a.Group].KV, b.Groups[a.Group].Spans, a.InGroup
+	}
+	keys := g.Store(kv, layer, k, v, spans)
+	return g.Attend(&a.Attention, q, keys, spans, b.probs(a.Heads))
 }

@@ -13,6 +13,11 @@ type Batch struct {
 	Spans     []tensor.Span
 	KV        *tensor.KV
 
+	// Groups, if not nil, hold the keys and values of the layers of each group
+	// (Attention.Group) apart, in place of KV: the spans are the same but for
+	// their pages.
+	Groups []Group
+
 	// Out lists the rows for which the final hidden state, and so logits, are
 	// wanted; nil: all rows.
 	Out []int32
@@ -21,6 +26,12 @@ type Batch struct {
 	Trace *Trace
 
 	runs []layerRun
+}
+
+// Group is where layers that see equally far keep their keys and values.
+type Group struct {
+	KV    *tensor.KV
+	Spans []tensor.Span
 }
 
 // Reset empties a batch for other sequences, and keeps its memory.
