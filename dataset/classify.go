@@ -65,7 +65,7 @@ func (c *Classifier) Sequences(d *Document) ([]Sequence, Cut, error) {
 	if c.opt.Pair != "" {
 		second, ok := d.String(c.opt.Pair)
 		if !ok {
-			return nil, Cut{}, d.errorf("no second text: the record has no field %q", c.opt.Pair)
+			return nil, Cut{}, d.lacks("no second text", c.opt.Pair)
 		}
 		pair = &second
 	}
@@ -92,7 +92,7 @@ func (c *Classifier) text(d *Document) (string, error) {
 	}
 	text, ok := d.String(field)
 	if !ok {
-		return "", d.errorf("no text: the record has no field %q", field)
+		return "", d.lacks("no text", field)
 	}
 	return text, nil
 }
@@ -194,7 +194,7 @@ func (c *Classifier) manyLabels(d *Document) ([]float32, error) {
 func (c *Classifier) values(d *Document) ([]float32, error) {
 	raw, ok := d.Fields[c.opt.Label]
 	if !ok || string(raw) == "null" {
-		return nil, d.errorf("no value: the record has no field %q", c.opt.Label)
+		return nil, d.lacks("no value", c.opt.Label)
 	}
 	var many []float64
 	if json.Unmarshal(raw, &many) != nil {

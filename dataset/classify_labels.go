@@ -141,7 +141,7 @@ func ClassWeights(counts []int64) []float32 {
 func rowLabels(d *Document, field string) ([]string, error) {
 	raw, ok := d.Fields[field]
 	if !ok || string(raw) == "null" {
-		return nil, d.errorf("no label: the record has no field %q", field)
+		return nil, d.lacks("no label", field)
 	}
 	var list []json.RawMessage
 	if json.Unmarshal(raw, &list) != nil {

@@ -94,7 +94,7 @@ func TestClassifyTargets(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := cl.Sequences(row(t, `{"body":"a","label":0}`)); err == nil || err.Error() != `rows.jsonl:5: no text: the record has no field "text"` {
+	if _, _, err := cl.Sequences(row(t, `{"body":"a","label":0}`)); err == nil || err.Error() != `rows.jsonl:5: no text: the record has no field "text", but "body", "label"` {
 		t.Errorf("no text: error %v", err)
 	}
 	if _, err := NewClassifier(tok, ClassifyOptions{}); err == nil {
@@ -119,8 +119,8 @@ func TestClassifyTexts(t *testing.T) {
 		{ClassifyOptions{MaxLength: 3, Overlong: Drop}, "", Cut{Dropped: 1}},
 		{ClassifyOptions{MaxLength: 3, Overlong: Refuse}, "rows.jsonl:5: the text has 4 tokens, more than the context of 3", Cut{}},
 		{ClassifyOptions{MaxLength: 1}, "rows.jsonl:5: truncation: max_length 1 is less than the special tokens take", Cut{}},
-		{ClassifyOptions{Text: "body"}, `rows.jsonl:5: no text: the record has no field "body"`, Cut{}},
-		{ClassifyOptions{Pair: "body"}, `rows.jsonl:5: no second text: the record has no field "body"`, Cut{}},
+		{ClassifyOptions{Text: "body"}, `rows.jsonl:5: no text: the record has no field "body", but "label", "other", "text"`, Cut{}},
+		{ClassifyOptions{Pair: "body"}, `rows.jsonl:5: no second text: the record has no field "body", but "label", "other", "text"`, Cut{}},
 	} {
 		c.opt.Labels = mustLabels(t, "a", "b")
 		cl, err := NewClassifier(tok, c.opt)

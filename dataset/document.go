@@ -1,8 +1,13 @@
 package dataset
 
 import (
+	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"slices"
+	"strconv"
+	"strings"
 
 	"wenmo/chat"
 )
@@ -49,6 +54,27 @@ func (d *Document) String(name string) (string, bool) {
 		return s, true
 	}
 	return string(raw), true
+}
+
+// ErrNoField is the error of a record that lacks a field.
+var ErrNoField = errors.New("the record has no field")
+
+// fieldsNamed is how many fields an error names.
+const fieldsNamed = 8
+
+// lacks says what is missing for want of a field, and which fields there are.
+func (d *Document) lacks(what, field string) error {
+	var names []string
+	for name, raw := range d.Fields {
+		if string(raw) != "null" {
+			names = append(names, strconv.Quote(name))
+		}
+	}
+	slices.Sort(names)
+	if len(names) > fieldsNamed {
+		names = append(names[:fieldsNamed], "…")
+	}
+	return d.errorf("%s: %w %q, but %s", what, ErrNoField, field, cmp.Or(strings.Join(names, ", "), "none at all"))
 }
 
 func (d *Document) errorf(format string, args ...any) error {

@@ -32,7 +32,7 @@ func (s *Chat) Pair(d *Document) (*Pair, Cut, error) {
 			return nil, Cut{}, err
 		}
 		if !there && f.name != "prompt" {
-			return nil, Cut{}, d.errorf("no preference: the record has no field %q", f.name)
+			return nil, Cut{}, d.lacks("no preference", f.name)
 		}
 	}
 	var p *Pair

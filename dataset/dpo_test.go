@@ -29,7 +29,7 @@ func TestPair(t *testing.T) {
 			"<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n{A<|im_end|>}\n", "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n{B<|im_end|>}\n", Cut{}},
 		{"tok_qwen2", `{"prompt":[{"role":"user","content":"Hi"},{"role":"assistant","content":"Yes?"},{"role":"user","content":"Go"}],"chosen":"A","rejected":"B B B B B B"}`, ChatOptions{MaxLength: 22},
 			"<|im_start|>user\nGo<|im_end|>\n<|im_start|>assistant\n{A<|im_end|>}\n", "<|im_start|>user\nGo<|im_end|>\n<|im_start|>assistant\n{B B B B B B<|im_end|>}\n", Cut{Truncated: 1}},
-		{"tok_qwen2", `{"chosen":"A"}`, ChatOptions{}, `rows.jsonl:5: no preference: the record has no field "rejected"`, "", Cut{}},
+		{"tok_qwen2", `{"chosen":"A"}`, ChatOptions{}, `rows.jsonl:5: no preference: the record has no field "rejected", but "chosen"`, "", Cut{}},
 		{"tok_qwen2", `{"chosen":"A","rejected":7}`, ChatOptions{}, `rows.jsonl:5: field "rejected": neither a text nor messages`, "", Cut{}},
 		{"tok_qwen2", `{"prompt":"p","chosen":[],"rejected":"b"}`, ChatOptions{}, "rows.jsonl:5: an answer is not one turn of the assistant", "", Cut{}},
 		{"tok_qwen2", `{"prompt":"","chosen":"a","rejected":"b"}`, ChatOptions{}, "rows.jsonl:5: the prompt has no tokens", "", Cut{}},

@@ -146,7 +146,7 @@ func firstField(d *Document, asked string, known ...string) string {
 func wordList(d *Document, field string) ([]string, error) {
 	raw, ok := d.Fields[field]
 	if !ok || string(raw) == "null" {
-		return nil, d.errorf("no words: the record has no field %q", field)
+		return nil, d.lacks("no words", field)
 	}
 	var words []string
 	if json.Unmarshal(raw, &words) == nil {

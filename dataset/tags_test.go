@@ -45,8 +45,8 @@ func TestTags(t *testing.T) {
 		{"tok_bert_uncased", `{"tokens":["a"],"tags":[0,0]}`, TagOptions{}, "rows.jsonl:5: 1 words have 2 tags", Cut{}},
 		{"tok_bert_uncased", `{"tokens":["a"],"tags":[7]}`, TagOptions{}, `rows.jsonl:5: word 0 ("a"): label 7 is out of range: there are 4 labels, 0 to 3 (O, B-PER, I-PER, B-LOC)`, Cut{}},
 		{"tok_bert_uncased", `{"tokens":[],"tags":[]}`, TagOptions{}, "rows.jsonl:5: no words", Cut{}},
-		{"tok_bert_uncased", `{"tags":[0]}`, TagOptions{}, `rows.jsonl:5: no words: the record has no field "tokens"`, Cut{}},
-		{"tok_bert_uncased", `{"tokens":["a"]}`, TagOptions{}, `rows.jsonl:5: no label: the record has no field "ner_tags"`, Cut{}},
+		{"tok_bert_uncased", `{"tags":[0]}`, TagOptions{}, `rows.jsonl:5: no words: the record has no field "tokens", but "tags"`, Cut{}},
+		{"tok_bert_uncased", `{"tokens":["a"]}`, TagOptions{}, `rows.jsonl:5: no label: the record has no field "ner_tags", but "tokens"`, Cut{}},
 		{"tok_bert_uncased", `{"tokens":3,"tags":[0]}`, TagOptions{}, `rows.jsonl:5: field "tokens" is no list of words`, Cut{}},
 	} {
 		tok, _ := fixtureTokenizer(t, c.tok)

@@ -247,8 +247,10 @@ func (m *material) newMasker() (err error) {
 			return err
 		}
 	}
-	m.masker, err = dataset.NewMasker(m.tok, m.tokens, opt)
-	return err
+	if m.masker, err = dataset.NewMasker(m.tok, m.tokens, opt); err != nil {
+		return fmt.Errorf("%w; wenmo tokenizer train --type wordpiece makes a tokenizer for masked-lm", err)
+	}
+	return nil
 }
 
 // documents calls f for the documents of paths.
@@ -264,6 +266,14 @@ func (m *material) documents(ctx context.Context, sources []SourceConfig, f func
 		}
 	}
 	return nil
+}
+
+// hintFields says how fields are named, where one is missing.
+func hintFields(err error) error {
+	if errors.Is(err, dataset.ErrNoField) {
+		return fmt.Errorf("%w (dataset.text, dataset.pair and dataset.label name the fields to take)", err)
+	}
+	return err
 }
 
 // validationSources are the files that are validated on, in the form of the
@@ -290,7 +300,7 @@ func (m *material) findLabels(ctx context.Context, given []string) error {
 	var counts dataset.LabelCounts
 	err := m.documents(ctx, m.cfg.Data, func(d *dataset.Document) error { return counts.Add(d, field) })
 	if err != nil {
-		return err
+		return hintFields(err)
 	}
 	if len(given) > 0 {
 		m.labels, err = dataset.NewLabels(given)
@@ -315,7 +325,7 @@ func (m *material) list(ctx context.Context) error {
 		return func(d *dataset.Document) error {
 			all, err := groups(d)
 			if err != nil {
-				return err
+				return hintFields(err)
 			}
 			for _, g := range all {
 				place := to

@@ -296,6 +296,12 @@ func (r *run) started(m *model.Model) error {
 	r.pass.Seed = r.cfg.Seed
 	r.pass.Graph.Recompute(r.cfg.Train.Recompute)
 	r.done = append(r.done, m.Close, r.pass.Close)
+	switch task := r.cfg.Task; {
+	case (task == TaskCausalLM || r.cfg.talks()) && m.Head != model.CausalHead:
+		return fmt.Errorf("the task %q wants a model that writes text, found %s", task, m.Architecture)
+	case task == TaskMaskedLM && m.Head != model.MaskedHead:
+		return fmt.Errorf("the task %q wants a model that fills in masks, such as family bert, found %s", task, m.Architecture)
+	}
 	if m.Vocab < r.mat.tok.VocabSize() {
 		return fmt.Errorf("the tokenizer has %d tokens, the model %d: they do not belong together", r.mat.tok.VocabSize(), m.Vocab)
 	}
