@@ -308,6 +308,16 @@ func (c *Config) IsLanguageModel() bool {
 	return slices.Contains([]string{TaskCausalLM, TaskMaskedLM, TaskChat}, c.Task)
 }
 
+// Command is the command that uses the finished model.
+func (c *Config) Command() string {
+	name := map[string]string{TaskMaskedLM: "fill-mask", TaskClassify: "classify", TaskTokens: "tokens", TaskAnswer: "answer"}[c.Task]
+	set(&name, "run")
+	if c.LoRA != nil {
+		return fmt.Sprintf("wenmo %s -m %s --adapter %s", name, c.Model.Base, c.Out)
+	}
+	return fmt.Sprintf("wenmo %s -m %s", name, c.Out)
+}
+
 // heldOutShare is the share of documents that is held out, and moreHeldOut that
 // of documents so few that it would be none; fewer than fewDocuments are all
 // trained on.

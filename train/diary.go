@@ -6,9 +6,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"wenmo/report"
@@ -294,6 +296,7 @@ func (r *run) card(now time.Time) *report.Card {
 		Name: c.title(), BaseModel: c.Model.Base, PipelineTag: pipelines[c.Task], Tags: []string{"wenmo"},
 		Summary: fmt.Sprintf(r.word("A %s of %d parameters, trained with wenmo on %s.", "%s，%d 个参数，用文墨训练于 %s。"),
 			r.pass.Model.Architecture, r.plan.Params, now.Format(time.DateOnly)),
+		Use: "```sh\n" + c.Command() + "\n```",
 		Settings: []report.Fact{
 			{Name: r.word("task", "任务"), Value: c.Task},
 			{Name: r.word("steps", "步数"), Value: fmt.Sprint(r.loop.State.Step)},
@@ -303,7 +306,7 @@ func (r *run) card(now time.Time) *report.Card {
 			{Name: r.word("updates left out", "跳过的更新"), Value: fmt.Sprint(r.loop.Guard.Skipped)},
 			{Name: r.word("time", "用时"), Value: (time.Duration(r.loop.State.Seconds) * time.Second).String()},
 		},
-		Limits: []string{r.word("It was trained on the data below alone, and may make things up.", "它只用下列数据训练，可能编造内容。")},
+		Limits: []string{r.word("It was trained on the data above alone, and may make things up.", "它只用上列数据训练，可能编造内容。")},
 	}
 	if r.mat.corpus != nil {
 		for _, s := range r.mat.corpus.Manifest.Sources {
@@ -319,9 +322,32 @@ func (r *run) card(now time.Time) *report.Card {
 			card.Data = append(card.Data, report.DataFile{Name: filepath.Base(s.Path), Source: s.Origin, Licence: s.Licence, Passes: c.Train.Epochs})
 		}
 	}
-	if l := r.loop.State; l.BestStep > 0 {
-		card.Evaluation = []report.Table{{Header: []string{r.word("best validation", "最佳验证"), r.word("step", "步")},
-			Rows: [][]string{{fmt.Sprintf("%.4f", l.Best), fmt.Sprint(l.BestStep)}}}}
+	if t := r.bestValidation(); t != nil {
+		card.Evaluation = []report.Table{*t}
 	}
 	return card
+}
+
+// bestValidation is what the diary says of the validation that the finished
+// model was chosen by; nil: there was none.
+func (r *run) bestValidation() *report.Table {
+	var best *line
+	_ = readDiary(filepath.Join(r.cfg.Out, metricsFile), func(l *line, _ []byte) {
+		if l.ValidationLoss != nil && l.Step == r.loop.State.BestStep {
+			best = l
+		}
+	})
+	if best == nil {
+		return nil
+	}
+	t := &report.Table{Header: []string{r.word("step", "步"), r.word("validation loss", "验证损失")}}
+	row := []string{fmt.Sprint(best.Step), fmt.Sprintf("%.4f", *best.ValidationLoss)}
+	if best.BitsPerByte != nil {
+		t.Header, row = append(t.Header, r.word("bits per byte", "每字节比特")), append(row, fmt.Sprintf("%.4f", *best.BitsPerByte))
+	}
+	for _, name := range slices.Sorted(maps.Keys(best.Metrics)) {
+		t.Header, row = append(t.Header, name), append(row, fmt.Sprintf("%.4f", best.Metrics[name]))
+	}
+	t.Rows = [][]string{row}
+	return t
 }

@@ -173,7 +173,7 @@ func (r *runCommandLine) train(cmd *cobra.Command, c *wenmo.TrainConfig) error {
 	if r.json {
 		return emitJSON(cmd, map[string]string{"done": c.Out})
 	}
-	return emit(cmd, say("train.done", c.Out, w.hint(c), filepath.Join(c.Out, "report.html")))
+	return emit(cmd, say("train.done", c.Out, c.Command(), filepath.Join(c.Out, "report.html")))
 }
 
 // watcher shows a run in the terminal, or as JSON lines.
@@ -296,16 +296,4 @@ func (w *watcher) sampled(step int, prompt, text string) {
 		prompt += " → "
 	}
 	w.print(say("train.sample", step, prompt+strings.TrimRight(text, "\n")))
-}
-
-// hint is the command that uses the finished model.
-func (w *watcher) hint(c *wenmo.TrainConfig) string {
-	commands := map[string]string{
-		"masked-lm": "fill-mask", "classify": "classify", "tokens": "tokens", "answer": "answer",
-	}
-	name := cmp.Or(commands[c.Task], "run")
-	if c.LoRA != nil {
-		return fmt.Sprintf("wenmo %s -m %s --adapter %s", name, c.Model.Base, c.Out)
-	}
-	return fmt.Sprintf("wenmo %s -m %s", name, c.Out)
 }
