@@ -267,16 +267,17 @@ func threeDigits(x float64) float64 {
 // activations of a micro-batch.
 func (c *Config) memory(s Supply, p *Plan) int64 {
 	const (
+		program  = 40 << 20      // tokenizer, shards and code
 		perParam = 4 + 4 + 8 + 4 // value, gradient, optimizer, panels
-		perValue = 36            // float32 numbers that a layer keeps, per token and width, backward included
+		perValue = 32            // float32 numbers that a layer keeps, per token and width, backward included
 	)
 	micro := c.Train.MicroTokens
 	if c.Train.BatchTokens > 0 {
 		micro = min(micro, c.Train.BatchTokens)
 	}
-	bytes := int64(perParam) * int64(p.Params)
+	bytes := program + int64(perParam)*int64(p.Params)
 	if c.LoRA != nil {
-		bytes = 4 * int64(p.Params)
+		bytes = program + 4*int64(p.Params)
 	}
 	values := p.Layers * perValue
 	if c.Train.Recompute { // a layer at a time, of the others their input
