@@ -105,7 +105,7 @@ func Train(ctx context.Context, opt TrainOptions, progress func(done, total int)
 		}
 		took := time.Since(start).Seconds()
 		if i > 0 || len(batches) == 1 {
-			runs = append(runs, float64(shape.batch*shape.length)/took)
+			runs = append(runs, float64(tokensOf(batch))/took)
 		}
 		r.Losses = append(r.Losses, loss)
 		if progress != nil {
@@ -118,9 +118,16 @@ func Train(ctx context.Context, opt TrainOptions, progress func(done, total int)
 	if err != nil {
 		return r, err
 	}
-	flops := train.FLOPs(m, batches[:1]) / float64(shape.batch*shape.length)
+	flops := train.FLOPs(m, batches[:1]) / float64(tokensOf(batches[0]))
 	r.PeakFraction = flops * r.TokensPerSecond.Median / (peak.GFLOPS.Median * 1e9)
 	return r, nil
+}
+
+func tokensOf(batch []dataset.Sequence) (n int) {
+	for i := range batch {
+		n += len(batch[i].IDs)
+	}
+	return n
 }
 
 // trainable makes the model of a shape.
