@@ -112,15 +112,15 @@ func (q *QA) feature(e tokenizer.Encoding) Feature {
 	return f
 }
 
-// Sequences returns the windows of a document with the tokens that the first
-// answer begins and ends with as Targets; both CLS in windows that do not hold
-// all of it.
-func (q *QA) Sequences(d *Document) ([]Sequence, Cut, error) {
+// Sequences returns the windows of each question of a document, with the tokens
+// that the first answer begins and ends with as Targets; both CLS in windows that
+// do not hold all of it.
+func (q *QA) Sequences(d *Document) ([][]Sequence, Cut, error) {
 	examples, err := QAExamples(d)
 	if err != nil {
 		return nil, Cut{}, err
 	}
-	var out []Sequence
+	var out [][]Sequence
 	var cut Cut
 	for i := range examples {
 		some, missed, err := q.train(&examples[i])
@@ -128,7 +128,9 @@ func (q *QA) Sequences(d *Document) ([]Sequence, Cut, error) {
 		if err != nil {
 			return nil, cut, err
 		}
-		out = append(out, some...)
+		if len(some) > 0 {
+			out = append(out, some)
+		}
 	}
 	return out, cut, nil
 }

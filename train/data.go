@@ -317,22 +317,22 @@ func (m *material) findLabels(ctx context.Context, given []string) error {
 
 // list reads the data of the tasks that keep it in memory, and parts it.
 func (m *material) list(ctx context.Context) error {
-	groups, err := m.grouper()
+	records, err := m.grouper()
 	if err != nil {
 		return err
 	}
 	add := func(to *[][]dataset.Sequence, hold bool) func(d *dataset.Document) error {
 		return func(d *dataset.Document) error {
-			all, err := groups(d)
+			all, err := records(d)
 			if err != nil {
 				return hintFields(err)
 			}
-			for _, g := range all {
+			for _, groups := range all {
 				place := to
-				if hold && heldOut(g, m.cfg.Dataset.HeldOut) {
+				if hold && heldOut(groups[0], m.cfg.Dataset.HeldOut) {
 					place = &m.held
 				}
-				*place = append(*place, g)
+				*place = append(*place, groups...)
 			}
 			return nil
 		}
@@ -360,7 +360,8 @@ func (m *material) list(ctx context.Context) error {
 	return nil
 }
 
-// heldOut says whether a group is kept for validation, by what it holds.
+// heldOut says whether a record is kept for validation, by what its first group
+// holds.
 func heldOut(g []dataset.Sequence, share float64) bool {
 	h := fnv.New64a()
 	var b [4]byte
@@ -374,18 +375,24 @@ func heldOut(g []dataset.Sequence, share float64) bool {
 	return float64(sum>>11)/(1<<53) < share
 }
 
-// grouper returns what makes groups of a document.
-func (m *material) grouper() (func(d *dataset.Document) ([][]dataset.Sequence, error), error) {
+// grouper returns what makes groups of a document, those of each of its records
+// together: the windows of a question overlap.
+func (m *material) grouper() (func(d *dataset.Document) ([][][]dataset.Sequence, error), error) {
 	c := m.cfg
-	one := func(f func(d *dataset.Document) ([]dataset.Sequence, dataset.Cut, error)) func(d *dataset.Document) ([][]dataset.Sequence, error) {
-		return func(d *dataset.Document) ([][]dataset.Sequence, error) {
+	each := func(some []dataset.Sequence) (groups [][]dataset.Sequence) {
+		for _, s := range some {
+			groups = append(groups, []dataset.Sequence{s})
+		}
+		return groups
+	}
+	one := func(f func(d *dataset.Document) ([]dataset.Sequence, dataset.Cut, error)) func(d *dataset.Document) ([][][]dataset.Sequence, error) {
+		return func(d *dataset.Document) ([][][]dataset.Sequence, error) {
 			all, cut, err := f(d)
 			m.cut.Add(cut)
-			var out [][]dataset.Sequence
-			for _, s := range all {
-				out = append(out, []dataset.Sequence{s})
+			if err != nil || len(all) == 0 {
+				return nil, err
 			}
-			return out, err
+			return [][][]dataset.Sequence{each(all)}, nil
 		}
 	}
 	switch c.Task {
@@ -413,19 +420,26 @@ func (m *material) grouper() (func(d *dataset.Document) ([][]dataset.Sequence, e
 		if err != nil {
 			return nil, err
 		}
-		return one(f.Sequences), nil
+		return func(d *dataset.Document) (records [][][]dataset.Sequence, err error) {
+			questions, cut, err := f.Sequences(d)
+			m.cut.Add(cut)
+			for _, windows := range questions {
+				records = append(records, each(windows))
+			}
+			return records, err
+		}, nil
 	}
 	f, err := dataset.NewChat(m.tok, m.tokens, m.chatOptions())
 	if err != nil {
 		return nil, err
 	}
-	return func(d *dataset.Document) ([][]dataset.Sequence, error) {
+	return func(d *dataset.Document) ([][][]dataset.Sequence, error) {
 		pair, cut, err := f.Pair(d)
 		m.cut.Add(cut)
 		if err != nil || pair == nil {
 			return nil, err
 		}
-		return [][]dataset.Sequence{{pair.Chosen, pair.Rejected}}, nil
+		return [][][]dataset.Sequence{{{pair.Chosen, pair.Rejected}}}, nil
 	}, nil
 }
 
