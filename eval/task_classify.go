@@ -129,8 +129,11 @@ var regression = Task{
 			}
 			for _, f := range []string{"score", "label"} {
 				var v float64
-				if ok, err := r.field(f, &v); ok || err != nil {
+				ok, err := r.field(f, &v)
+				if ok && err == nil {
 					labels = append(labels, v)
+				}
+				if ok || err != nil {
 					return t, err
 				}
 			}

@@ -281,3 +281,24 @@ func FuzzTextMetrics(f *testing.F) {
 		}
 	})
 }
+
+// A row whose value is none does not shift the values of those behind it.
+func TestRegressionBroken(t *testing.T) {
+	m := fake()
+	m.Regression = true
+	m.Classify = func(_ context.Context, texts []TextPair, _ func(int)) ([]Scores, error) {
+		var out []Scores
+		for _, t := range texts {
+			out = append(out, Scores{Logits: []float32{float32(len(t.Text))}})
+		}
+		return out, nil
+	}
+	data := write(t, `{"text":"a","score":1}`, `{"text":"b","score":"much"}`, `{"text":"cc","score":2}`, `{"text":"ddd","score":3}`)
+	r, err := Evaluate(t.Context(), m, "regression", data, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if mse, ok := r.Metric("mse"); !ok || mse != 0 || r.Count != 3 || r.Broken != 1 {
+		t.Errorf("%+v, want no error in three rows", r)
+	}
+}
