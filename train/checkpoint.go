@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -128,14 +129,34 @@ func (c *Checkpoints) write(l *Loop, state LoopState) (err error) {
 	if err := syncDir(tmp); err != nil {
 		return err
 	}
-	place := c.path(state.Step)
-	if err := os.RemoveAll(place); err != nil { // of an earlier try of the same step
-		return err
-	}
-	if err := os.Rename(tmp, place); err != nil {
+	if err := settle(tmp, c.path(state.Step), saved.Files); err != nil {
 		return err
 	}
 	return c.prune(state.BestStep)
+}
+
+// settle moves a finished checkpoint, whose files have these sums, to its place.
+// What there is of the same step is whole until the new one is: where the tensors
+// are the same, as after a validation, it takes the files over one by one.
+func settle(tmp, place string, sums map[string]string) error {
+	var there savedState
+	data, err := os.ReadFile(filepath.Join(place, stateFile))
+	if err == nil && json.Unmarshal(data, &there) == nil && maps.Equal(there.Files, sums) {
+		files, err := os.ReadDir(tmp)
+		if err != nil {
+			return err
+		}
+		for _, f := range files {
+			if err := os.Rename(filepath.Join(tmp, f.Name()), filepath.Join(place, f.Name())); err != nil {
+				return err
+			}
+		}
+		return os.Remove(tmp)
+	}
+	if err := os.Rename(place, tmp+"-old"); err != nil && !errors.Is(err, os.ErrNotExist) { // prune removes it
+		return err
+	}
+	return os.Rename(tmp, place)
 }
 
 // weightsName is the file that SaveWeights writes.
