@@ -44,20 +44,20 @@ type line struct {
 	Stopped         string             `json:"stopped,omitempty"`
 }
 
-// openDiary opens the diary in dir of a run that goes on after so many steps;
-// what was written of later ones is taken back.
-func openDiary(dir string, step int, tensorBoard bool) (*diary, error) {
+// openDiary opens the diary in dir of a run that goes on from a state; what was
+// written later is taken back.
+func openDiary(dir string, s *LoopState, tensorBoard bool) (*diary, error) {
 	d := &diary{path: filepath.Join(dir, metricsFile)}
 	var kept bytes.Buffer
 	if err := readDiary(d.path, func(l *line, text []byte) {
-		if l.Step <= step {
+		if l.Step <= l.until(s) {
 			kept.Write(text)
 			kept.WriteByte('\n')
 		}
 	}); err != nil {
 		return nil, err
 	}
-	if step == 0 {
+	if s.Step == 0 {
 		kept.Reset()
 	}
 	if err := replaceFile(d.path, kept.Bytes()); err != nil {
@@ -68,11 +68,22 @@ func openDiary(dir string, step int, tensorBoard bool) (*diary, error) {
 		return nil, err
 	}
 	if tensorBoard {
-		if d.events, err = report.NewEvents(filepath.Join(dir, "tensorboard"), int64(step), time.Now()); err != nil {
+		if d.events, err = report.NewEvents(filepath.Join(dir, "tensorboard"), int64(s.Step)+1, time.Now()); err != nil {
 			return nil, errors.Join(err, d.file.Close())
 		}
 	}
 	return d, nil
+}
+
+// until returns the last step of which a state has what the line tells.
+func (l *line) until(s *LoopState) int {
+	switch {
+	case l.Prompt != nil:
+		return s.Sampled
+	case l.ValidationLoss != nil || l.Metrics != nil:
+		return s.Validated
+	}
+	return s.Step
 }
 
 // readDiary calls f for every whole line; one that a kill cut short is left out.

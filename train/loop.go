@@ -125,17 +125,10 @@ func (l *Loop) Run(ctx context.Context, steps int) error {
 
 func (l *Loop) run(ctx context.Context, steps int) error {
 	saved := time.Now()
-	for l.State.Step < steps {
-		if err := l.step(ctx); err != nil {
-			return err
-		}
-		last := l.State.Step == steps
-		if l.Checkpoints != nil && !last && time.Since(saved) >= l.CheckpointEvery && l.CheckpointEvery > 0 {
-			if err := l.save(); err != nil {
-				return err
-			}
-			saved = time.Now()
-		}
+	for {
+		// Before the first step, too: a run may have been broken off between a step
+		// and what follows it.
+		last := l.State.Step >= steps
 		stop, err := l.watch(ctx, last)
 		if err != nil {
 			return err
@@ -143,10 +136,19 @@ func (l *Loop) run(ctx context.Context, steps int) error {
 		if stop != "" {
 			return l.Told(Event{Step: l.State.Step, Stopped: stop})
 		}
+		if last {
+			return nil
+		}
+		if err := l.step(ctx); err != nil {
+			return err
+		}
+		if l.Checkpoints != nil && l.State.Step < steps && time.Since(saved) >= l.CheckpointEvery && l.CheckpointEvery > 0 {
+			if err := l.save(); err != nil {
+				return err
+			}
+			saved = time.Now()
+		}
 	}
-	// A run that was broken off between its last step and what follows it.
-	_, err := l.watch(ctx, true)
-	return err
 }
 
 func (l *Loop) save() error {
@@ -216,25 +218,25 @@ func (l *Loop) repack() {
 	}
 }
 
-// watch measures and samples when it is time to.
+// watch measures and samples when it is time to, and says why the run should
+// stop, if it should.
 func (l *Loop) watch(ctx context.Context, last bool) (stop string, err error) {
 	s := &l.State
 	due := func(every, done int) bool { return done != s.Step && (last || every > 0 && s.Step%every == 0) }
 	validate := l.Validate != nil && due(l.ValidateEvery, s.Validated)
 	sample := l.Sample != nil && due(l.SampleEvery, s.Sampled)
-	if !validate && !sample {
-		return "", nil
-	}
-	better, err := l.look(ctx, validate, sample)
-	if err != nil {
-		return "", err
-	}
-	if better && l.Checkpoints != nil && !last {
-		if err := l.save(); err != nil {
+	if validate || sample {
+		better, err := l.look(ctx, validate, sample)
+		if err != nil {
 			return "", err
 		}
+		if better && l.Checkpoints != nil && !last {
+			if err := l.save(); err != nil {
+				return "", err
+			}
+		}
 	}
-	if validate && l.Patience > 0 && s.Waited >= l.Patience && !last {
+	if l.Patience > 0 && s.Waited >= l.Patience && !last {
 		return fmt.Sprintf("no better validation for %d measurements; the best was after %d steps", s.Waited, s.BestStep), nil
 	}
 	return "", nil
@@ -267,7 +269,7 @@ func (l *Loop) look(ctx context.Context, validate, sample bool) (better bool, er
 	}
 	s.Validated = s.Step
 	s.Waited++
-	if better = s.BestStep == 0 || v.Score > s.Best; better {
+	if better = number(v.Score) != nil && (s.BestStep == 0 || v.Score > s.Best); better {
 		s.Best, s.BestStep, s.Waited = v.Score, s.Step, 0
 	}
 	return better, l.Told(Event{Step: s.Step, Validation: &v})

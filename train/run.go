@@ -440,7 +440,7 @@ func (r *run) train(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	if r.diary, err = openDiary(c.Out, l.State.Step, c.Watch.TensorBoard); err != nil {
+	if r.diary, err = openDiary(c.Out, &l.State, c.Watch.TensorBoard); err != nil {
 		return err
 	}
 	r.done = append(r.done, r.diary.close)

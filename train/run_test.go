@@ -320,3 +320,65 @@ func TestNothingHeldOut(t *testing.T) {
 		t.Errorf("logged %q, want that there is no validation", logged)
 	}
 }
+
+// TestWatchBrokenOff demands that a run which is broken off while it samples, or
+// before it validates, makes up for it, and that what stopped stays so.
+func TestWatchBrokenOff(t *testing.T) {
+	sample := func(context.Context, Sampler) ([]string, error) { return []string{"a"}, nil }
+	base := smallRun(t)
+	base.Watch.SampleEvery = 4
+	finished(t, base, RunOptions{Sample: sample})
+	want := watched(t, base)
+	c := copyOf(t, base)
+	ctx, stop := context.WithCancel(t.Context())
+	calls := 0
+	err := Run(ctx, c, RunOptions{Log: func(string) {}, Sample: func(ctx context.Context, s Sampler) ([]string, error) {
+		if calls++; calls == 2 {
+			stop()
+			return nil, ctx.Err()
+		}
+		return sample(ctx, s)
+	}})
+	if !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	again, err := ResumeConfig("", c.Out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	finished(t, again, RunOptions{Resume: true, Sample: sample})
+	if got := watched(t, again); got != want {
+		t.Errorf("broken off it has\n%s\nunbroken\n%s", got, want)
+	}
+
+	c = copyOf(t, base)
+	c.Train.Patience, c.Train.Steps, c.Optimizer.Rate, c.Train.EMA = 1, 40, 1e-30, 0 // never better
+	ended := finished(t, c, RunOptions{Sample: sample})
+	if again, err = ResumeConfig("", c.Out); err != nil {
+		t.Fatal(err)
+	}
+	steps := 0
+	same(t, finished(t, again, RunOptions{Resume: true, Sample: sample, Told: func(e Event) {
+		if e.Train != nil {
+			steps++
+		}
+	}}), ended)
+	if steps > 0 {
+		t.Errorf("a run that had stopped made %d more steps", steps)
+	}
+}
+
+// watched lists the validations and samples of a run's diary.
+func watched(t *testing.T, c *Config) string {
+	t.Helper()
+	var out strings.Builder
+	err := readDiary(filepath.Join(c.Out, metricsFile), func(l *line, text []byte) {
+		if l.ValidationLoss != nil || l.Prompt != nil {
+			fmt.Fprintf(&out, "%s\n", text)
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out.String()
+}
