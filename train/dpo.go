@@ -50,7 +50,7 @@ func (s *PreferenceStats) Margin() float64 { return (s.Chosen - s.Rejected) / fl
 // Objective returns the loss. Every pair must be in the reference.
 func (o *Preferences) Objective() Objective {
 	return Objective{
-		Weight: func(_ *Pass, batch []dataset.Sequence) float32 { return float32(len(batch) / 2) },
+		Weight: func(_ *Pass, batch []dataset.Sequence) float64 { return float64(len(batch) / 2) },
 		Loss:   o.loss,
 	}
 }
@@ -188,7 +188,7 @@ func (r *Reference) Add(ctx context.Context, p *Pass, batch []dataset.Sequence) 
 	}
 	var logps *tensor.Tensor
 	_, err := p.Loss(ctx, Objective{
-		Weight: func(*Pass, []dataset.Sequence) float32 { return 1 },
+		Weight: func(*Pass, []dataset.Sequence) float64 { return 1 },
 		Loss: func(p *Pass, batch []dataset.Sequence, _ float32) *tensor.Tensor {
 			var spans []tensor.Span
 			logps = p.logProbs(batch, &spans)

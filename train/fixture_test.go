@@ -148,13 +148,13 @@ func inOrder(p *nn.Param, values []float32) []float32 {
 // meanOf is the objective of a model with every batch's mean counting alike, as
 // where the losses of micro-batches are averaged.
 func meanOf(m *model.Model) Objective {
-	one := func(*Pass, []dataset.Sequence) float32 { return 1 }
+	one := func(*Pass, []dataset.Sequence) float64 { return 1 }
 	o, err := HeadObjective(m, ObjectiveOptions{})
 	if err != nil {
 		panic(err)
 	}
 	return Objective{Weight: one, Loss: func(p *Pass, batch []dataset.Sequence, total float32) *tensor.Tensor {
-		return o.Loss(p, batch, total*o.Weight(p, batch))
+		return o.Loss(p, batch, total*float32(o.Weight(p, batch)))
 	}}
 }
 

@@ -11,8 +11,9 @@ import (
 // Objective is what training makes small.
 type Objective struct {
 	// Weight is how much sequences count in a step's mean: a number of labels, or
-	// of sequences.
-	Weight func(p *Pass, batch []dataset.Sequence) float32
+	// of sequences. Weights of classes add up without rounding, so that the split
+	// into batches does not show.
+	Weight func(p *Pass, batch []dataset.Sequence) float64
 	// Loss returns the loss of sequences as part of a step whose weights sum to
 	// total: a tensor [1, 1].
 	Loss func(p *Pass, batch []dataset.Sequence, total float32) *tensor.Tensor
@@ -45,8 +46,8 @@ func HeadObjective(m *model.Model, o ObjectiveOptions) (Objective, error) {
 // model is to say as many tokens ahead.
 func labelObjective(ahead int, loss tensor.CrossEntropy) Objective {
 	return Objective{
-		Weight: func(_ *Pass, batch []dataset.Sequence) float32 {
-			total := float32(0)
+		Weight: func(_ *Pass, batch []dataset.Sequence) float64 {
+			total := 0.0
 			for i := range batch {
 				for _, y := range labelsOf(&batch[i], ahead) {
 					total += labelWeight(loss.Weights, y)
@@ -99,24 +100,24 @@ func labelsOf(s *dataset.Sequence, ahead int) []int32 {
 	return labels[min(ahead, len(labels)):]
 }
 
-func labelWeight(weights []float32, y int32) float32 {
+func labelWeight(weights []float32, y int32) float64 {
 	switch {
 	case y < 0:
 		return 0
 	case weights == nil || int(y) >= len(weights): // the loss says that it is out of range
 		return 1
 	}
-	return weights[y]
+	return float64(weights[y])
 }
 
 // targetObjective is the loss of heads that say something of a whole sequence.
 func targetObjective(loss tensor.CrossEntropy) Objective {
 	return Objective{
-		Weight: func(p *Pass, batch []dataset.Sequence) float32 {
+		Weight: func(p *Pass, batch []dataset.Sequence) float64 {
 			if p.Model.Head == model.SpanHead || p.Model.Problem != model.SingleLabel {
-				return float32(len(batch))
+				return float64(len(batch))
 			}
-			total := float32(0)
+			total := 0.0
 			for i := range batch {
 				for _, y := range batch[i].Targets {
 					total += labelWeight(loss.Weights, int32(y))

@@ -81,7 +81,7 @@ func (p *Pass) run(ctx context.Context, o Objective, batches [][]dataset.Sequenc
 		}
 	}()
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
-	total := float32(0)
+	total := 0.0
 	for _, b := range batches {
 		total += o.Weight(p, b)
 	}
@@ -95,7 +95,7 @@ func (p *Pass) run(ctx context.Context, o Objective, batches [][]dataset.Sequenc
 		for i := range b {
 			tokens += uint32(len(b[i].IDs))
 		}
-		t := o.Loss(p, b, total)
+		t := o.Loss(p, b, float32(total))
 		if err := p.Graph.Err(); err != nil {
 			return 0, err
 		}

@@ -15,7 +15,7 @@ func (p *Pass) validateText(ctx context.Context, o Objective, held []dataset.Hel
 	var v Validation
 	bytes, weight := 0, 0.0
 	for _, b := range micro(heldRows(held), microTokens) {
-		n := float64(o.Weight(p, b))
+		n := o.Weight(p, b)
 		loss, err := p.Loss(ctx, o, [][]dataset.Sequence{b})
 		if err != nil {
 			return v, err
@@ -48,7 +48,7 @@ func (p *Pass) validateGroups(ctx context.Context, o Objective, groups [][]datas
 	var v Validation
 	weight, right, all := 0.0, 0, 0
 	for _, b := range micro(groups, microTokens) {
-		n := float64(o.Weight(p, b))
+		n := o.Weight(p, b)
 		loss, err := p.Loss(ctx, o, [][]dataset.Sequence{b})
 		if err != nil {
 			return v, err
@@ -78,7 +78,7 @@ func (p *Pass) right(ctx context.Context, batch []dataset.Sequence) (right, all 
 		return 0, 0, nil
 	}
 	count := Objective{
-		Weight: func(*Pass, []dataset.Sequence) float32 { return 1 },
+		Weight: func(*Pass, []dataset.Sequence) float64 { return 1 },
 		Loss: func(p *Pass, batch []dataset.Sequence, _ float32) *tensor.Tensor {
 			b := p.Batch(batch)
 			if m.Head == model.SequenceHead {
