@@ -286,7 +286,7 @@ func TestConfigText(t *testing.T) {
 // TestPlan demands reasons in the reader's language, and no more passes over a
 // text than teach anything.
 func TestPlan(t *testing.T) {
-	for lang, want := range map[string]string{"en": "8 passes", "zh": "数据 8 遍"} {
+	for lang, want := range map[string]string{"en": " 8 passes", "zh": "数据 8 遍"} {
 		c := smallRun(t)
 		c.Train, c.Model.Budget = LengthConfig{}, "1h"
 		if err := c.Complete(); err != nil {

@@ -155,8 +155,9 @@ func (p *Plan) because(en, zh string, args ...any) {
 	p.Reasons = append(p.Reasons, fmt.Sprintf(format, args...))
 }
 
-func (p *Plan) becausePasses(tokens int64) {
-	p.because("%d tokens: %d passes; more would teach little (Muennighoff et al. 2023)", "%d 个词元：数据 %d 遍，再重复就学不到多少（Muennighoff et al. 2023）", tokens, mostPasses)
+func (p *Plan) becausePasses(tokens, pass int64) {
+	passes := threeDigits(float64(tokens) / float64(max(1, pass)))
+	p.because("%d tokens: %v passes; more would teach little (Muennighoff et al. 2023)", "%d 个词元：数据 %v 遍，再重复就学不到多少（Muennighoff et al. 2023）", tokens, passes)
 }
 
 // scaleText chooses how many tokens a language model is trained on, and how
@@ -178,7 +179,7 @@ func (c *Config) scaleText(s Supply, p *Plan) {
 		tokens = int64(budget.Seconds() * trainShare * s.FLOPS / perToken)
 		if most := mostPasses * s.Tokens; tokens > most {
 			tokens = most
-			p.becausePasses(tokens)
+			p.becausePasses(tokens, s.Tokens)
 		} else {
 			p.because("%d tokens: what the budget of %s allows", "%d 个词元：%s 之内所能训练的", tokens, c.Model.Budget)
 		}
@@ -186,7 +187,7 @@ func (c *Config) scaleText(s Supply, p *Plan) {
 		tokens = tokensPerParam * int64(p.Blocks)
 		if most := freshPasses * s.Tokens; tokens > most {
 			tokens = min(tokens, mostPasses*s.Tokens)
-			p.becausePasses(tokens)
+			p.becausePasses(tokens, s.Tokens)
 		} else {
 			p.because("%d tokens: %d for each parameter (Hoffmann et al. 2022)", "%d 个词元：每个参数 %d 个（Hoffmann et al. 2022）", tokens, tokensPerParam)
 		}
