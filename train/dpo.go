@@ -143,6 +143,7 @@ func answers(s *dataset.Sequence) (n int) {
 // trained. They are kept with the run, as safetensors.
 type Reference struct {
 	logps map[pairKey][2]float32
+	run   string // that it is of: model and settings
 	buf   []byte
 }
 
@@ -165,8 +166,11 @@ func (r *Reference) key(chosen, rejected *dataset.Sequence) (key pairKey) {
 	return key
 }
 
-// NewReference returns a reference without pairs.
-func NewReference() *Reference { return &Reference{logps: map[pairKey][2]float32{}} }
+// NewReference returns a reference without pairs for a run, which its
+// fingerprint names.
+func NewReference(run string) *Reference {
+	return &Reference{logps: map[pairKey][2]float32{}, run: run}
+}
 
 // Len returns the number of pairs.
 func (r *Reference) Len() int { return len(r.logps) }
@@ -204,8 +208,9 @@ func (r *Reference) Add(ctx context.Context, p *Pass, batch []dataset.Sequence) 
 	return nil
 }
 
-// Names of a reference's tensors.
+// Names of a reference's tensors, and of the run in its metadata.
 const (
+	referenceRun   = "run"
 	referenceKeys  = "keys"      // I64 [pairs, 2]
 	referenceLogps = "log_probs" // F32 [pairs, 2]
 )
@@ -228,12 +233,13 @@ func (r *Reference) Save(path string) error {
 	return checkpoint.WriteSafetensors(path, []checkpoint.Out{
 		{Name: referenceKeys, DType: checkpoint.I64, Shape: shape, Data: k},
 		{Name: referenceLogps, DType: checkpoint.F32, Shape: shape, Data: v},
-	}, nil)
+	}, map[string]string{referenceRun: r.run})
 }
 
-// LoadReference reads what Save wrote; without the file the reference is empty.
-func LoadReference(path string) (*Reference, error) {
-	r := NewReference()
+// LoadReference reads what Save wrote for a run; without the file, or with that
+// of another run, the reference is empty.
+func LoadReference(path, run string) (*Reference, error) {
+	r := NewReference(run)
 	file, err := checkpoint.Open(path)
 	if errors.Is(err, os.ErrNotExist) {
 		return r, nil
@@ -246,6 +252,9 @@ func LoadReference(path string) (*Reference, error) {
 	logps, ok2 := file.Tensor(referenceLogps)
 	if !ok || !ok2 || keys.DType != checkpoint.I64 || logps.DType != checkpoint.F32 || len(keys.Shape) != 2 || keys.Shape[1] != 2 || !slices.Equal(keys.Shape, logps.Shape) {
 		return nil, fmt.Errorf("%s: want tensors %q (I64) and %q (F32) of shape [pairs, 2]", path, referenceKeys, referenceLogps)
+	}
+	if file.Metadata()[referenceRun] != run {
+		return r, nil
 	}
 	values := make([]float32, logps.Len())
 	if err := logps.Float32(values); err != nil {

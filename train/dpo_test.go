@@ -70,7 +70,7 @@ func pairs(n int) []dataset.Sequence {
 
 func preferences(t testing.TB, p *Pass, batch []dataset.Sequence) *Preferences {
 	t.Helper()
-	o := &Preferences{Beta: 0.3, Reference: NewReference()}
+	o := &Preferences{Beta: 0.3, Reference: NewReference("a")}
 	if err := o.Reference.Add(t.Context(), p, batch); err != nil {
 		t.Fatal(err)
 	}
@@ -156,13 +156,16 @@ func TestReference(t *testing.T) {
 	batch := pairs(5)
 	o := preferences(t, p, batch)
 	path := filepath.Join(t.TempDir(), "reference.safetensors")
-	if r, err := LoadReference(path); err != nil || r.Len() != 0 {
+	if r, err := LoadReference(path, "a"); err != nil || r.Len() != 0 {
 		t.Errorf("without a file: %v, %v", r, err)
 	}
 	if err := o.Reference.Save(path); err != nil {
 		t.Fatal(err)
 	}
-	r, err := LoadReference(path)
+	if r, err := LoadReference(path, "b"); err != nil || r.Len() != 0 {
+		t.Errorf("that of another run: %d pairs, %v", r.Len(), err)
+	}
+	r, err := LoadReference(path, "a")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -187,7 +190,7 @@ func TestReference(t *testing.T) {
 	if err := checkpoint.WriteSafetensors(path, nil, nil); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := LoadReference(path); err == nil {
+	if _, err := LoadReference(path, "a"); err == nil {
 		t.Error("a file without the tensors was read")
 	}
 }

@@ -392,7 +392,7 @@ func (r *run) preferences(ctx context.Context) error {
 	c := r.cfg
 	kind := map[string]tensor.PreferenceKind{"sigmoid": tensor.DPO, "hinge": tensor.Hinge, "ipo": tensor.IPO}[c.DPO.Loss]
 	name := filepath.Join(c.Out, "reference.safetensors")
-	ref, err := LoadReference(name)
+	ref, err := LoadReference(name, r.fingerprint())
 	if err != nil {
 		return err
 	}
