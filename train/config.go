@@ -125,7 +125,7 @@ type LengthConfig struct {
 	EMA            float64 `toml:"ema" comment:"decay of an average of the weights; 0: none"`
 	LabelSmoothing float64 `toml:"label_smoothing"`
 	ClassWeights   string  `toml:"class_weights" comment:"none or balanced"`
-	Dropout        float64 `toml:"dropout" comment:"of a new model"`
+	Dropout        float64 `toml:"dropout" comment:"of a new gpt2 or bert"`
 	Patience       int     `toml:"patience" comment:"end after so many validations no better; 0: no"`
 	SkipLimit      int     `toml:"skip_limit" comment:"updates left out in a row, then it ends"`
 	Recompute      bool    `toml:"recompute" comment:"compute activations twice, for less memory"`
@@ -437,6 +437,22 @@ func (c *Config) check() error {
 		oneOf("model.size", c.Model.Size, "", "nano", "micro", "mini", "small"),
 		oneOf("optimizer.kind", c.Optimizer.Kind, "adamw", "muon", "sgd", "adafactor"),
 		oneOf("train.class_weights", c.Train.ClassWeights, "none", "balanced"),
+		within("threads", float64(c.Threads), 0, 1e4),
+		within("model.layers", float64(c.Model.Layers), 0, 1e4),
+		within("model.width", float64(c.Model.Width), 0, 1e6),
+		within("model.heads", float64(c.Model.Heads), 0, 1e4),
+		within("model.kv_heads", float64(c.Model.KVHeads), 0, 1e4),
+		within("model.inner", float64(c.Model.Inner), 0, 1e7),
+		within("model.context", float64(c.Model.Context), 0, 1e8),
+		within("dataset.limit", float64(c.Dataset.Limit), 0, many),
+		within("dataset.stride", float64(c.Dataset.Stride), 0, 1e8),
+		within("train.patience", float64(c.Train.Patience), 0, 1e9),
+		within("train.skip_limit", float64(c.Train.SkipLimit), 1, 1e9),
+		within("optimizer.eps", c.Optimizer.Eps, 0, 1),
+		within("optimizer.momentum", c.Optimizer.Momentum, 0, 0.999999),
+		within("watch.validate_every", float64(c.Watch.ValidateEvery), 0, 1e9),
+		within("watch.validation_tokens", float64(c.Watch.ValidationTokens), 1, 1e12),
+		within("watch.sample_tokens", float64(c.Watch.SampleTokens), 1, 1e6),
 		within("dataset.held_out", c.Dataset.HeldOut, 0, 0.5),
 		within("dataset.mask", c.Dataset.Mask, 0, 1),
 		within("train.steps", float64(c.Train.Steps), 0, 1e9),
@@ -457,6 +473,9 @@ func (c *Config) check() error {
 		within("schedule.floor", c.Schedule.Floor, 0, 1),
 		within("checkpoint.keep", float64(c.Save.Keep), 1, 1e6),
 	}
+	if c.LoRA != nil {
+		errs = append(errs, within("lora.rank", float64(c.LoRA.Rank), 1, 1e5), within("lora.alpha", c.LoRA.Alpha, 0, 1e6), within("lora.dropout", c.LoRA.Dropout, 0, 0.9))
+	}
 	if c.DPO != nil {
 		errs = append(errs, oneOf("dpo.loss", c.DPO.Loss, "sigmoid", "ipo", "hinge"), within("dpo.beta", c.DPO.Beta, 0, 100), within("dpo.smoothing", c.DPO.Smoothing, 0, 0.5))
 	}
@@ -470,12 +489,16 @@ func (c *Config) check() error {
 		if d.Path == "" {
 			errs = append(errs, fmt.Errorf("data: number %d has no path", i+1))
 		}
+		errs = append(errs, within("data.weight", d.Weight, 0, 1e9), within("data.passes", d.Passes, 0, 1e6))
 	}
 	if c.Model.Base == "" && c.Model.Tokenizer == "" {
 		errs = append(errs, errors.New("model: want a tokenizer for a new model, or a base to go on from"))
 	}
 	if c.Model.Base == "" && !c.IsLanguageModel() {
 		errs = append(errs, fmt.Errorf("model.base: want the model that the task %q goes on from", c.Task))
+	}
+	if d := c.Train.Dropout; d > 0 && (c.Model.Base != "" || c.Model.Family != "gpt2" && c.Model.Family != "bert") {
+		errs = append(errs, fmt.Errorf("train.dropout: %v is for new models of family gpt2 or bert alone", d))
 	}
 	if c.LoRA != nil && c.Model.Base == "" {
 		errs = append(errs, errors.New("lora: want a model.base to adapt"))

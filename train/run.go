@@ -467,7 +467,9 @@ func (c *Config) newOptimizer(m *model.Model) (Optimizer, error) {
 	case "sgd":
 		return NewSGD(m.Params, SGDOptions{Momentum: o.Momentum, WeightDecay: o.WeightDecay})
 	case "adafactor":
-		return NewAdafactor(m.Params, DefaultAdafactor)
+		adafactor := DefaultAdafactor
+		adafactor.Beta1, adafactor.WeightDecay = o.Beta1, o.WeightDecay
+		return NewAdafactor(m.Params, adafactor)
 	}
 	return NewAdamW(m.Params, adam)
 }

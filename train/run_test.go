@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -151,6 +152,14 @@ func TestRunRefuses(t *testing.T) {
 		{"no tokenizer", func(c *Config) { c.Model.Tokenizer = "" }, "want a tokenizer"},
 		{"width", func(c *Config) { c.Model.Heads = 3 }, "do not divide"},
 		{"rate", func(c *Config) { c.Optimizer.Rate = -1 }, "optimizer.rate"},
+		{"layers", func(c *Config) { c.Model.Layers = -1 }, "model.layers: -1 is not between"},
+		{"width", func(c *Config) { c.Model.Width = 1 << 60 }, "model.width"},
+		{"momentum", func(c *Config) { c.Optimizer.Momentum = math.NaN() }, "optimizer.momentum: NaN"},
+		{"eps", func(c *Config) { c.Optimizer.Eps = math.NaN() }, "optimizer.eps: NaN"},
+		{"dropout", func(c *Config) { c.LoRA = &LoRAConfig{Dropout: 1.5} }, "lora.dropout"},
+		{"no dropout in qwen3", func(c *Config) { c.Train.Dropout = 0.1 }, "train.dropout: 0.1 is for"},
+		{"passes", func(c *Config) { c.Data[0].Passes = -1 }, "data.passes"},
+		{"skip limit", func(c *Config) { c.Train.SkipLimit = -1 }, "train.skip_limit"},
 		{"all left out", func(c *Config) { c.Data[0].Separator, c.Dataset.Evaluation = "file", []string{c.Data[0].Path} }, "0 are duplicates, 1 contaminated"},
 		{"head of its own", func(c *Config) { c.Task = TaskClassify }, "model.base"},
 	} {
