@@ -173,7 +173,8 @@ func lineOf(e Event) *line {
 		l.Tokens, l.TokensPerSecond, l.Skipped = t.Tokens, t.TokensPerSecond, t.Skipped
 	}
 	if v := e.Validation; v != nil {
-		l.ValidationLoss, l.Metrics = number(v.Loss), v.Metrics
+		l.ValidationLoss, l.Metrics = number(v.Loss), maps.Clone(v.Metrics)
+		maps.DeleteFunc(l.Metrics, func(_ string, x float64) bool { return number(x) == nil })
 		if v.BitsPerByte > 0 {
 			l.BitsPerByte = number(v.BitsPerByte)
 		}

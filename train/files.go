@@ -79,20 +79,18 @@ func (r *run) ends(template string) []int {
 }
 
 // heldText returns what a language model is validated on, masked always alike.
-func (m *material) heldText(tokens int64) []dataset.Held {
-	held := slices.Collect(func(yield func(dataset.Held) bool) {
-		for h, err := range m.corpus.Validation(tokens, m.cfg.Model.Context) {
-			if err != nil || !yield(h) {
-				return
-			}
+func (m *material) heldText(tokens int64) ([]dataset.Held, error) {
+	var held []dataset.Held
+	for h, err := range m.corpus.Validation(tokens, m.cfg.Model.Context) {
+		if err != nil {
+			return nil, err
 		}
-	})
-	for i := range held {
 		if m.masker != nil {
-			held[i].Sequence = m.masker.Mask(held[i].Sequence, dataset.MaskPlace{Document: uint64(i), Epoch: ^uint32(0)})
+			h.Sequence = m.masker.Mask(h.Sequence, dataset.MaskPlace{Document: uint64(len(held)), Epoch: ^uint32(0)})
 		}
+		held = append(held, h)
 	}
-	return held
+	return held, nil
 }
 
 // samples chooses what the model is let write meanwhile.

@@ -427,7 +427,9 @@ func (r *run) train(ctx context.Context) (err error) {
 		return err
 	}
 	l.ValidateEvery, l.SampleEvery = c.Watch.ValidateEvery, c.Watch.SampleEvery
-	r.validation()
+	if err := r.validation(); err != nil {
+		return err
+	}
 	if err := r.samples(); err != nil {
 		return err
 	}
@@ -492,13 +494,13 @@ func (r *run) batches() error {
 }
 
 // validation chooses how the model is measured; not at all where nothing was
-// held out.
-func (r *run) validation() {
+// held out. Texts are measured without smoothing, for bits per byte.
+func (r *run) validation() error {
 	c, m, l := r.cfg, r.mat, r.loop
 	if m.corpus == nil {
 		if len(m.held) == 0 {
 			r.nothingHeld()
-			return
+			return nil
 		}
 		l.Validate = func(ctx context.Context) (Validation, error) {
 			if r.prefs != nil {
@@ -506,16 +508,21 @@ func (r *run) validation() {
 			}
 			return r.pass.validateGroups(ctx, l.Objective, m.held, c.Train.MicroTokens)
 		}
-		return
+		return nil
 	}
-	held := m.heldText(c.Watch.ValidationTokens)
+	held, err := m.heldText(c.Watch.ValidationTokens)
+	if err != nil {
+		return err
+	}
 	if len(held) == 0 {
 		r.nothingHeld()
-		return
+		return nil
 	}
+	objective, err := HeadObjective(r.pass.Model, ObjectiveOptions{})
 	l.Validate = func(ctx context.Context) (Validation, error) {
-		return r.pass.validateText(ctx, l.Objective, held, c.Train.MicroTokens)
+		return r.pass.validateText(ctx, objective, held, c.Train.MicroTokens)
 	}
+	return err
 }
 
 func (r *run) nothingHeld() {

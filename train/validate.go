@@ -13,7 +13,7 @@ import (
 // loss of a token, and how many bits a byte of the text takes.
 func (p *Pass) validateText(ctx context.Context, o Objective, held []dataset.Held, microTokens int) (Validation, error) {
 	var v Validation
-	bytes, weight := 0, 0.0
+	weight := 0.0
 	for _, b := range micro(heldRows(held), microTokens) {
 		n := o.Weight(p, b)
 		loss, err := p.Loss(ctx, o, [][]dataset.Sequence{b})
@@ -23,15 +23,26 @@ func (p *Pass) validateText(ctx context.Context, o Objective, held []dataset.Hel
 		v.Loss += loss * n
 		weight += n
 	}
-	for _, h := range held {
-		bytes += h.Bytes
-	}
-	if p.Model.Head == model.CausalHead && bytes > 0 {
+	if bytes := heldBytes(held); p.Model.Head == model.CausalHead && bytes > 0 {
 		v.BitsPerByte = v.Loss / math.Ln2 / float64(bytes)
 	}
 	v.Loss /= math.Max(1, weight)
 	v.Score = -v.Loss
 	return v, nil
+}
+
+// heldBytes returns how many bytes the losses of texts are of; 0 where not every
+// token counts, as in conversations.
+func heldBytes(held []dataset.Held) (bytes int) {
+	for i := range held {
+		for _, y := range labelsOf(&held[i].Sequence, 1) {
+			if y < 0 {
+				return 0
+			}
+		}
+		bytes += held[i].Bytes
+	}
+	return bytes
 }
 
 func heldRows(held []dataset.Held) [][]dataset.Sequence {
