@@ -325,17 +325,9 @@ func (c *Checkpoints) RestoreStep(l *Loop, step int) error {
 
 // check reads the state of a checkpoint whose files are what they were.
 func (c *Checkpoints) check(step int, weights string) (*savedState, error) {
-	name := filepath.Join(c.path(step), stateFile)
-	data, err := os.ReadFile(name)
+	s, err := c.state(step)
 	if err != nil {
 		return nil, err
-	}
-	s := &savedState{}
-	if err := json.Unmarshal(data, s); err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	if s.Loop.Guard == nil || s.Loop.Step != step {
-		return nil, fmt.Errorf("%s: is not the state after %d steps", name, step)
 	}
 	for _, file := range []string{weights, tensorsFile} {
 		path := filepath.Join(c.path(step), file)
@@ -350,11 +342,36 @@ func (c *Checkpoints) check(step int, weights string) (*savedState, error) {
 	return s, nil
 }
 
+// state reads the state of a checkpoint.
+func (c *Checkpoints) state(step int) (*savedState, error) {
+	name := filepath.Join(c.path(step), stateFile)
+	data, err := os.ReadFile(name)
+	if err != nil {
+		return nil, err
+	}
+	s := &savedState{}
+	if err := json.Unmarshal(data, s); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	if s.Loop.Guard == nil || s.Loop.Step != step {
+		return nil, fmt.Errorf("%s: is not the state after %d steps", name, step)
+	}
+	return s, nil
+}
+
+// belongs says whether a state is of a run, which its fingerprint names.
+func (c *Checkpoints) belongs(saved *savedState, run string) error {
+	if saved.Loop.Run != run {
+		return fmt.Errorf("%s: is of another run: its data or settings are not these (give another out, or take back what was changed)", c.path(saved.Loop.Step))
+	}
+	return nil
+}
+
 // load sets weights and state, having checked that they are of this run.
 func (c *Checkpoints) load(l *Loop, saved *savedState) error {
 	dir := c.path(saved.Loop.Step)
-	if saved.Loop.Run != l.State.Run {
-		return fmt.Errorf("%s: is of another run: its data or settings are not these (give another out, or take back what was changed)", dir)
+	if err := c.belongs(saved, l.State.Run); err != nil {
+		return err
 	}
 	m := l.Pass.Model
 	err := readAll(filepath.Join(dir, weightsName(m)), func(f *checkpoint.File) error {

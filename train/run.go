@@ -104,6 +104,9 @@ func (r *run) place(context.Context) error {
 	if err := os.MkdirAll(out, 0o777); err != nil {
 		return err
 	}
+	if err := r.claim(); err != nil {
+		return err
+	}
 	c := &Checkpoints{Dir: filepath.Join(out, checkpointsDir)}
 	steps, err := c.Steps()
 	if err != nil || r.opt.Resume {
@@ -219,6 +222,11 @@ func (r *run) scale(context.Context) error {
 		return err
 	}
 	r.plan = plan
+	if r.opt.Resume {
+		if err := r.sameRun(); err != nil {
+			return err
+		}
+	}
 	if r.opt.Planned != nil {
 		r.opt.Planned(c, plan)
 	}
