@@ -22,11 +22,12 @@ type Supply struct {
 
 // Sizes are a model's.
 type Sizes struct {
-	Params  int `json:"params"` // all
-	Blocks  int `json:"blocks"` // those in matrices of its blocks
-	Layers  int `json:"layers"`
-	Width   int `json:"width"`
-	Context int `json:"context"`
+	Params  int  `json:"params"` // all
+	Blocks  int  `json:"blocks"` // those in matrices of its blocks
+	Layers  int  `json:"layers"`
+	Width   int  `json:"width"`
+	Context int  `json:"context"`
+	Encoder bool `json:"encoder"`
 }
 
 // Plan is what a run will be, and why.
@@ -244,8 +245,12 @@ func (c *Config) scaleRate(p *Plan) {
 		p.because("rate %.2g, usual for adapters, more for narrow models", "学习率 %.2g：适配器的常用值，窄模型取大些", o.Rate)
 	case c.Model.Base != "" && !c.IsLanguageModel():
 		// Turc et al. 2019 fine-tune small BERTs with 5e-5 to 3e-4.
+		// A decoder, which norms before it adds, bears and needs more (docs/log.md).
 		o.Rate = math.Min(4e-4, 5e-5*768/float64(p.Width))
-		p.because("rate %.2g: 5e-5 at a width of 768, more for narrow models (Turc et al. 2019)", "学习率 %.2g：宽 768 时为 5e-5，窄模型取大些（Turc et al. 2019）", o.Rate)
+		if !p.Encoder {
+			o.Rate *= 4
+		}
+		p.because("rate %.2g: for an encoder 5e-5 at a width of 768, more for narrow models (Turc et al. 2019), and four times that for a decoder", "学习率 %.2g：编码器宽 768 时为 5e-5，窄模型取大些（Turc et al. 2019），解码器取四倍", o.Rate)
 	case c.Model.Base != "":
 		o.Rate = rule / 3
 		p.because("rate %.2g: a third of the rate that a new model would have", "学习率 %.2g：新模型所用的三分之一", o.Rate)
@@ -293,7 +298,7 @@ func (c *Config) memory(s Supply, p *Plan) int64 {
 
 // SizesOf returns the sizes of a model.
 func SizesOf(m *model.Model) *Sizes {
-	s := &Sizes{Layers: m.Layers, Width: m.Hidden, Context: m.Context}
+	s := &Sizes{Layers: m.Layers, Width: m.Hidden, Context: m.Context, Encoder: m.Bidirectional}
 	for _, p := range m.Params {
 		s.Params += len(p.Value)
 		if BlockMatrix(p) {
