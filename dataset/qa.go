@@ -18,7 +18,7 @@ const (
 // QAOptions are the settings of a QA.
 type QAOptions struct {
 	MaxLength int // of a window in tokens; 0: DefaultQALength
-	Stride    int // tokens that neighbouring windows share; 0: DefaultQAStride
+	Stride    int // tokens that neighbouring windows share; 0: DefaultQAStride, or a third of shorter ones
 	// Overlong is for questions that leave no room in a window: Refuse is an
 	// error, else they are dropped. Contexts of any length fit.
 	Overlong Overlong
@@ -39,7 +39,7 @@ func NewQA(t *tokenizer.Tokenizer, c tokenizer.Config, opt QAOptions) (*QA, erro
 		opt.MaxLength = DefaultQALength
 	}
 	if opt.Stride == 0 {
-		opt.Stride = DefaultQAStride
+		opt.Stride = min(DefaultQAStride, opt.MaxLength/3) // or a short window would hardly move on
 	}
 	if opt.MaxLength < 0 || opt.Stride < 0 {
 		return nil, fmt.Errorf("question answering: length %d or stride %d is negative", opt.MaxLength, opt.Stride)

@@ -381,3 +381,15 @@ func FuzzQAExamples(f *testing.F) {
 		}
 	})
 }
+
+// TestQAStride demands that short windows move on by most of their length.
+func TestQAStride(t *testing.T) {
+	qa := newQA(t, "tok_bert_uncased", QAOptions{MaxLength: 64})
+	features, _, err := qa.Features(&QAExample{Question: "who?", Context: strings.Repeat("a cat sat on the mat. ", 100)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := len(features); n > 30 {
+		t.Errorf("%d windows for 700 tokens", n)
+	}
+}

@@ -445,11 +445,7 @@ func (m *material) grouper() (func(d *dataset.Document) ([][][]dataset.Sequence,
 
 func (m *material) qaOptions() dataset.QAOptions {
 	length := min(m.cfg.Model.Context, dataset.DefaultQALength)
-	stride := m.cfg.Dataset.Stride
-	if stride == 0 {
-		stride = min(dataset.DefaultQAStride, length/3)
-	}
-	return dataset.QAOptions{MaxLength: length, Stride: stride}
+	return dataset.QAOptions{MaxLength: length, Stride: m.cfg.Dataset.Stride}
 }
 
 // chatTemplate returns the chat template that a model's answers are trained
