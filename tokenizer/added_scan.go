@@ -32,7 +32,7 @@ func (c *addedScan) next(from int) (t *AddedToken, start, end int) {
 		if !c.f.first[c.s[i]] {
 			continue
 		}
-		id := int32(-1)
+		var id int32
 		if c.left > 0 {
 			var steps int
 			id, steps = c.f.trie.longestSteps(c.s[i:])
