@@ -56,7 +56,7 @@ func (g *Guard) Check(step int, loss, norm float64) (why string, err error) {
 		limit = guardLimit
 	}
 	if g.InRow >= limit {
-		err = fmt.Errorf("%w: %d updates in a row left out, the last because %s; the weights are those after %d steps", ErrDiverged, g.InRow, why, g.Good)
+		err = fmt.Errorf("%w: %d updates in a row left out, the last because %s; the last good step is %d. A smaller optimizer.rate may help; the checkpoints stay as they were", ErrDiverged, g.InRow, why, g.Good)
 	}
 	return why, err
 }

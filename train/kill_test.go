@@ -68,7 +68,7 @@ func TestRunKilled(t *testing.T) {
 			}
 			time.Sleep(time.Duration(random.IntN(60)) * time.Millisecond)
 		})
-		if strings.Contains(output, "log:") {
+		if strings.Contains(output, "damaged") {
 			t.Errorf("a kill has left something damaged: %s", output)
 		}
 		steps, err := checkpoints.Steps()

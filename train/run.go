@@ -109,14 +109,22 @@ func (r *run) place(context.Context) error {
 	}
 	c := &Checkpoints{Dir: filepath.Join(out, checkpointsDir)}
 	steps, err := c.Steps()
-	if err != nil || r.opt.Resume {
+	if err != nil {
 		return err
 	}
 	if len(steps) > 0 {
+		if r.opt.Resume {
+			return nil
+		}
 		return fmt.Errorf("%s holds a run after %d steps: go on with it by --resume, or give another out", out, steps[len(steps)-1])
 	}
-	if _, err := os.Stat(filepath.Join(out, weightsFile)); err == nil {
-		return fmt.Errorf("%s holds a model already: give another out", out)
+	for _, name := range []string{weightsFile, adapterFile} {
+		if _, err := os.Stat(filepath.Join(out, name)); err == nil {
+			return fmt.Errorf("%s holds a model already, and no checkpoint to go on from: give another out", out)
+		}
+	}
+	if r.opt.Resume {
+		r.opt.Log(r.word("there is no checkpoint: the run begins at its first step", "没有检查点：从第一步开始"))
 	}
 	return nil
 }

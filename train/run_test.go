@@ -209,6 +209,28 @@ func TestResumeRefuses(t *testing.T) {
 	}
 }
 
+// TestResumeWithoutCheckpoints demands that a finished model is not trained anew
+// because its checkpoints are gone.
+func TestResumeWithoutCheckpoints(t *testing.T) {
+	c := smallRun(t)
+	want := finished(t, c, RunOptions{})
+	if err := os.RemoveAll(filepath.Join(c.Out, checkpointsDir)); err != nil {
+		t.Fatal(err)
+	}
+	again, err := ResumeConfig("", c.Out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := Run(t.Context(), again, RunOptions{Resume: true, Log: func(string) {}}); err == nil || !strings.Contains(err.Error(), "no checkpoint") {
+		t.Errorf("error %v, want that there is no checkpoint", err)
+	}
+	got, err := os.ReadFile(filepath.Join(c.Out, weightsFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, got, want)
+}
+
 func truncate(t *testing.T, path string) {
 	t.Helper()
 	info, err := os.Stat(path)
