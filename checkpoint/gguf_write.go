@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"math"
+
+	"wenmo/internal/atomicfile"
 )
 
 // WriteGGUF writes a GGUF file of version 3: all of it or, if anything fails,
@@ -15,7 +17,7 @@ func WriteGGUF(path string, pairs []KV, tensors []Out) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	return writeAtomic(path, func(w io.Writer) error {
+	return atomicfile.Write(path, func(w io.Writer) error {
 		if _, err := w.Write(header); err != nil {
 			return err
 		}

@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"wenmo/internal/atomicfile"
 )
 
 // safetensors returns a file of that header and so many bytes of data.
@@ -303,7 +305,7 @@ func TestDraftsOfTheDead(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	living, err := newDraft(path)
+	living, err := atomicfile.NewDraft(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -319,7 +321,7 @@ func TestDraftsOfTheDead(t *testing.T) {
 			t.Errorf("%s was removed", name)
 		}
 	}
-	if err := errors.Join(living.finish(), living.publish()); err != nil {
+	if err := errors.Join(living.Finish(), living.Publish()); err != nil {
 		t.Errorf("another writer at the same time: %v", err)
 	}
 }

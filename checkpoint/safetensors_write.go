@@ -8,6 +8,8 @@ import (
 	"io"
 	"path/filepath"
 	"sort"
+
+	"wenmo/internal/atomicfile"
 )
 
 // WriteSafetensors writes a safetensors file: all of it or, if anything fails,
@@ -18,7 +20,7 @@ func WriteSafetensors(path string, tensors []Out, meta map[string]string) error 
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	return writeAtomic(path, func(w io.Writer) error { return writeSafetensors(w, header, sorted) })
+	return atomicfile.Write(path, func(w io.Writer) error { return writeSafetensors(w, header, sorted) })
 }
 
 func writeSafetensors(w io.Writer, header []byte, tensors []Out) error {
@@ -112,7 +114,7 @@ func WriteSafetensorsDir(dir string, tensors []Out, meta map[string]string, maxS
 		return fmt.Errorf("%s: it holds %s, which would hide the shards", dir, singleFile)
 	}
 	weightMap := map[string]string{}
-	drafts := make([]*draft, 0, len(shards))
+	drafts := make([]*atomicfile.Draft, 0, len(shards))
 	for i, shard := range shards {
 		name := fmt.Sprintf("model-%05d-of-%05d.safetensors", i+1, len(shards))
 		for _, t := range shard {
@@ -131,10 +133,10 @@ func WriteSafetensorsDir(dir string, tensors []Out, meta map[string]string, maxS
 	}
 	for _, d := range drafts {
 		if err == nil {
-			err = d.publish()
+			err = d.Publish()
 		}
 		if err != nil {
-			d.discard()
+			d.Discard()
 		}
 	}
 	if err != nil {
@@ -144,23 +146,20 @@ func WriteSafetensorsDir(dir string, tensors []Out, meta map[string]string, maxS
 	if err != nil {
 		return err
 	}
-	return writeAtomic(filepath.Join(dir, indexFile), func(w io.Writer) error {
-		_, err := w.Write(append(index, '\n'))
-		return err
-	})
+	return atomicfile.Replace(filepath.Join(dir, indexFile), append(index, '\n'))
 }
 
 // draftSafetensors writes a file that is yet to be published.
-func draftSafetensors(path string, tensors []Out, meta map[string]string) (*draft, error) {
+func draftSafetensors(path string, tensors []Out, meta map[string]string) (*atomicfile.Draft, error) {
 	header, sorted, err := safetensorsHeader(tensors, meta)
 	if err != nil {
 		return nil, err
 	}
-	d, err := newDraft(path)
+	d, err := atomicfile.NewDraft(path)
 	if err != nil {
 		return nil, err
 	}
-	return d, errors.Join(writeSafetensors(d.buf, header, sorted), d.finish())
+	return d, errors.Join(writeSafetensors(d, header, sorted), d.Finish())
 }
 
 // splitShards parts the tensors, in order, into runs of at most maxShard bytes.

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"wenmo/checkpoint"
+	"wenmo/internal/atomicfile"
 	"wenmo/internal/philox"
 	"wenmo/internal/readfile"
 	"wenmo/nn"
@@ -195,7 +196,7 @@ func (m *Model) SaveAdapter(dir string) error {
 	}
 	var out []checkpoint.Out
 	for _, p := range m.Params {
-		out = append(out, paramOut(p))
+		out = append(out, ParamOut(p, checkpoint.F32))
 	}
 	if err := checkpoint.WriteSafetensors(filepath.Join(dir, adapterWeightsFile), out, map[string]string{"format": "pt"}); err != nil {
 		return err
@@ -204,19 +205,15 @@ func (m *Model) SaveAdapter(dir string) error {
 	if err != nil {
 		return err
 	}
-	name := filepath.Join(dir, adapterConfigFile)
-	if err := os.WriteFile(name+".part", append(data, '\n'), 0o666); err != nil {
-		return err
-	}
-	return os.Rename(name+".part", name)
+	return atomicfile.Replace(filepath.Join(dir, adapterConfigFile), append(data, '\n'))
 }
 
-// paramOut returns a parameter's values as a tensor of a checkpoint.
-func paramOut(p *nn.Param) checkpoint.Out {
-	return checkpoint.Out{Name: p.Name, DType: checkpoint.F32, Shape: p.Shape, Write: func(w io.Writer) error {
-		values, data := make([]float32, len(p.Value)), make([]byte, 4*len(p.Value))
+// ParamOut returns a parameter's values as a tensor of a checkpoint.
+func ParamOut(p *nn.Param, dtype checkpoint.DType) checkpoint.Out {
+	return checkpoint.Out{Name: p.Name, DType: dtype, Shape: p.Shape, Write: func(w io.Writer) error {
+		values, data := make([]float32, len(p.Value)), make([]byte, dtype.RowBytes(len(p.Value)))
 		p.Store(values, p.Value)
-		if err := checkpoint.Quantize(checkpoint.F32, data, values); err != nil {
+		if err := checkpoint.Quantize(dtype, data, values); err != nil {
 			return err
 		}
 		_, err := w.Write(data)

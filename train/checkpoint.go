@@ -175,15 +175,7 @@ func SaveWeights(m *model.Model, dir string, dtype checkpoint.DType) error {
 	}
 	out := make([]checkpoint.Out, len(m.Params))
 	for i, p := range m.Params {
-		out[i] = checkpoint.Out{Name: p.Name, DType: dtype, Shape: p.Shape, Write: func(w io.Writer) error {
-			values, data := make([]float32, len(p.Value)), make([]byte, dtype.RowBytes(len(p.Value)))
-			p.Store(values, p.Value)
-			if err := checkpoint.Quantize(dtype, data, values); err != nil {
-				return err
-			}
-			_, err := w.Write(data)
-			return err
-		}}
+		out[i] = model.ParamOut(p, dtype)
 	}
 	return checkpoint.WriteSafetensors(filepath.Join(dir, weightsFile), out, map[string]string{"format": "pt"})
 }
@@ -208,18 +200,16 @@ func (l *Loop) states() []*State {
 	return all
 }
 
-// hashFile returns the SHA-256 of a file, which it brings to the disk first.
+// hashFile returns the SHA-256 of a file.
 func hashFile(path string) (string, error) {
-	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	f, err := os.Open(path)
 	if err != nil {
 		return "", err
 	}
 	defer f.Close()
 	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return "", err
-	}
-	return hex.EncodeToString(h.Sum(nil)), f.Sync()
+	_, err = io.Copy(h, f)
+	return hex.EncodeToString(h.Sum(nil)), err
 }
 
 // syncDir brings the small files of a folder, and itself, to the disk.

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"time"
 
+	"wenmo/internal/atomicfile"
 	"wenmo/report"
 )
 
@@ -60,7 +61,7 @@ func openDiary(dir string, s *LoopState, tensorBoard bool) (*diary, error) {
 	if s.Step == 0 {
 		kept.Reset()
 	}
-	if err := replaceFile(d.path, kept.Bytes()); err != nil {
+	if err := atomicfile.Replace(d.path, kept.Bytes()); err != nil {
 		return nil, err
 	}
 	var err error
@@ -213,7 +214,7 @@ func (r *run) tell(now time.Time) error {
 	if err := page.HTML(&html, r.lang()); err != nil {
 		return err
 	}
-	if err := replaceFile(filepath.Join(r.cfg.Out, "report.html"), html.Bytes()); err != nil {
+	if err := atomicfile.Replace(filepath.Join(r.cfg.Out, "report.html"), html.Bytes()); err != nil {
 		return err
 	}
 	card := r.card(now)
@@ -221,7 +222,7 @@ func (r *run) tell(now time.Time) error {
 	if err != nil {
 		return err
 	}
-	return replaceFile(filepath.Join(r.cfg.Out, "README.md"), data)
+	return atomicfile.Replace(filepath.Join(r.cfg.Out, "README.md"), data)
 }
 
 // WriteReport writes the page of a run, as far as it is, to a file.
@@ -234,7 +235,7 @@ func WriteReport(c *Config, path, lang string) error {
 	if err := page.HTML(&html, lang); err != nil {
 		return err
 	}
-	return replaceFile(path, html.Bytes())
+	return atomicfile.Replace(path, html.Bytes())
 }
 
 func (r *run) lang() string {

@@ -20,15 +20,6 @@ var companions = []string{
 	"vocab.txt", "tokenizer.model", "spiece.model", "sentencepiece.bpe.model", "chat_template.jinja",
 }
 
-// replaceFile writes a file that is there as a whole, as it was or as it will be.
-func replaceFile(path string, data []byte) error {
-	tmp := path + ".part"
-	if err := os.WriteFile(tmp, data, 0o666); err != nil {
-		return errors.Join(err, os.Remove(tmp))
-	}
-	return os.Rename(tmp, path)
-}
-
 // tokenizerFiles reads the files of the tokenizer in dir.
 func tokenizerFiles(dir string) (map[string][]byte, error) {
 	files := map[string][]byte{}

@@ -14,6 +14,7 @@ import (
 
 	"wenmo/checkpoint"
 	"wenmo/dataset"
+	"wenmo/internal/atomicfile"
 	"wenmo/kernel"
 	"wenmo/model"
 	"wenmo/tensor"
@@ -238,7 +239,7 @@ func (r *run) scale(context.Context) error {
 	if r.opt.Planned != nil {
 		r.opt.Planned(c, plan)
 	}
-	return replaceFile(filepath.Join(c.Out, savedConfig), []byte(c.Text()))
+	return atomicfile.Replace(filepath.Join(c.Out, savedConfig), []byte(c.Text()))
 }
 
 // load loads the base, with the head that the task wants.
@@ -385,7 +386,7 @@ func (r *run) modelFiles() error {
 		}
 	}
 	for name, data := range r.files {
-		if err := replaceFile(filepath.Join(r.cfg.Out, name), data); err != nil {
+		if err := atomicfile.Replace(filepath.Join(r.cfg.Out, name), data); err != nil {
 			return err
 		}
 	}

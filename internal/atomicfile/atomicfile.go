@@ -1,4 +1,5 @@
-package checkpoint
+// Package atomicfile writes files that are there as a whole or not at all.
+package atomicfile
 
 import (
 	"bufio"
@@ -13,20 +14,20 @@ import (
 	"wenmo/internal/filelock"
 )
 
-// draft is a file on its way to path: it is written under another name in the
-// same directory, and takes the place of what stood at path only when whole.
-type draft struct {
+// Draft is a file on its way to its path: it is written under another name in
+// the same directory, and takes the place of what stood there only when whole.
+type Draft struct {
+	*bufio.Writer
 	path string
 	file *os.File
-	buf  *bufio.Writer
 }
 
 // writeBuffer is the size of the writes to disk.
 const writeBuffer = 1 << 20
 
-// newDraft begins a draft, after removing those that killed processes have left
+// NewDraft begins the draft of the file at path, after removing those that killed processes have left
 // of the same path: nobody holds the lock of such a one.
-func newDraft(path string) (*draft, error) {
+func NewDraft(path string) (*Draft, error) {
 	if err := sweepDrafts(path); err != nil {
 		return nil, err
 	}
@@ -35,9 +36,9 @@ func newDraft(path string) (*draft, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &draft{path: path, file: file, buf: bufio.NewWriterSize(file, writeBuffer)}
+	d := &Draft{bufio.NewWriterSize(file, writeBuffer), path, file}
 	if _, err := filelock.Try(file); err != nil { // nobody else knows the name
-		d.discard()
+		d.Discard()
 		return nil, err
 	}
 	return d, nil
@@ -72,39 +73,47 @@ func sweepDrafts(path string) error {
 	return nil
 }
 
-// finish brings everything written to disk and closes the file.
-func (d *draft) finish() error {
-	return errors.Join(d.buf.Flush(), d.file.Sync(), d.file.Close())
+// Finish brings everything written to disk and closes the file.
+func (d *Draft) Finish() error {
+	return errors.Join(d.Flush(), d.file.Sync(), d.file.Close())
 }
 
-// publish moves a finished draft to its path.
-func (d *draft) publish() error {
+// Publish moves a finished draft to its path.
+func (d *Draft) Publish() error {
 	if err := os.Rename(d.file.Name(), d.path); err != nil {
 		return err
 	}
 	return syncDir(filepath.Dir(d.path))
 }
 
-// discard removes the draft.
-func (d *draft) discard() {
+// Discard removes the draft.
+func (d *Draft) Discard() {
 	_ = d.file.Close() // it may be closed already; it goes in any case
 	_ = os.Remove(d.file.Name())
 }
 
-// writeAtomic writes the file at path with write; if anything fails, the disk
+// Write writes the file at path with write; if anything fails, the disk
 // being full for one, what stood there before stays and nothing else remains.
-func writeAtomic(path string, write func(io.Writer) error) error {
-	d, err := newDraft(path)
+func Write(path string, write func(io.Writer) error) error {
+	d, err := NewDraft(path)
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(write(d.buf), d.finish()); err != nil {
-		d.discard()
+	if err := errors.Join(write(d), d.Finish()); err != nil {
+		d.Discard()
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	if err := d.publish(); err != nil {
-		d.discard()
+	if err := d.Publish(); err != nil {
+		d.Discard()
 		return err
 	}
 	return nil
+}
+
+// Replace writes data to the file at path, as Write does.
+func Replace(path string, data []byte) error {
+	return Write(path, func(w io.Writer) error {
+		_, err := w.Write(data)
+		return err
+	})
 }
