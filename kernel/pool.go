@@ -100,7 +100,9 @@ func (p *Pool) Run(t Task, n int) {
 		}
 		return
 	}
-	if p.region.Load()&1 != 0 {
+	// The task stays until the last worker has left: a worker that nests finds
+	// it even where the caller, panicking, has closed the region already.
+	if p.task != nil || p.region.Load() == poolClosed {
 		panic("kernel: Pool.Run inside a region or after Close")
 	}
 	p.task, p.n = t, int64(n)

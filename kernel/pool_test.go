@@ -129,6 +129,27 @@ type nestedTask struct{ p *Pool }
 
 func (c *nestedTask) Do(worker, i int) { c.p.Run(c, 2) }
 
+// lateTask nests on the worker after the caller's share has panicked and closed
+// the region.
+type lateTask struct {
+	p      *Pool
+	joined atomic.Bool
+}
+
+func (c *lateTask) Do(worker, i int) {
+	if worker == 0 {
+		for !c.joined.Load() {
+			runtime.Gosched()
+		}
+		panic("the caller's share")
+	}
+	c.joined.Store(true)
+	for c.p.region.Load()&1 != 0 {
+		runtime.Gosched()
+	}
+	c.p.Run(c, 2)
+}
+
 func mustPanic(t *testing.T, what string, f func()) {
 	t.Helper()
 	defer func() {
@@ -142,6 +163,7 @@ func mustPanic(t *testing.T, what string, f func()) {
 func TestPoolMisuse(t *testing.T) {
 	p := NewPool(2)
 	mustPanic(t, "Run inside a region", func() { p.Run(&nestedTask{p}, 2) })
+	mustPanic(t, "Run inside a region that a panic has closed", func() { p.Run(&lateTask{p: p}, 2) })
 	p.Close()
 	p.Close()
 	mustPanic(t, "Run after Close", func() { p.Run(&countTask{counts: make([]int32, 2)}, 2) })
