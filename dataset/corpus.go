@@ -122,6 +122,7 @@ func newCorpus(sources []Source, plan []plannedSource, opt PrepareOptions) (*Cor
 func (s *corpusSource) selectFile(f preparedFile, at int, seen *hashSet, opt PrepareOptions) (ManifestFile, error) {
 	m := ManifestFile{Path: f.paths[0], Files: len(f.paths), SHA256: f.sha256, Size: f.size, ManifestCounts: ManifestCounts{
 		Documents: f.info.Documents, Bytes: f.info.Bytes, Empty: f.info.Empty, Broken: f.info.Broken,
+		Truncated: f.info.Truncated, TooLong: f.info.Dropped,
 	}}
 	limit := heldOutLimit(opt.HeldOut)
 	for _, one := range f.shards {

@@ -328,7 +328,7 @@ func TestPrepareErrors(t *testing.T) {
 	path := jsonl(t, "a.jsonl", texts("a", 10, 50))
 	enc := byteEncoder(t)
 	wide := enc
-	wide.Encode = func(*Document) ([]Sequence, error) { return []Sequence{{IDs: []int32{300}}}, nil }
+	wide.Encode = func(*Document) ([]Sequence, Cut, error) { return []Sequence{{IDs: []int32{300}}}, Cut{}, nil }
 	wide.Key = "wide"
 	for _, c := range []struct {
 		sources []Source
@@ -359,13 +359,13 @@ func TestPrepareErrors(t *testing.T) {
 
 // TestPrepareMasks keeps which tokens count, over documents of two sequences.
 func TestPrepareMasks(t *testing.T) {
-	enc := Encoder{Key: "masked", VocabSize: 1 << 17, Encode: func(d *Document) ([]Sequence, error) {
+	enc := Encoder{Key: "masked", VocabSize: 1 << 17, Encode: func(d *Document) ([]Sequence, Cut, error) {
 		n := int32(len(d.Text))
 		return []Sequence{
 			{IDs: []int32{70000, n, n + 1}, Labels: []int32{NoLabel, n, NoLabel}},
 			{},
 			{IDs: []int32{n}},
-		}, nil
+		}, Cut{}, nil
 	}}
 	path := jsonl(t, "a.jsonl", []string{"a", "b", "a", "cc"})
 	c := mustPrepare(t, []Source{{Path: path, Encoder: enc}}, PrepareOptions{}, shardTokens)
@@ -393,7 +393,7 @@ func TestChatEncoder(t *testing.T) {
 		t.Fatal(err)
 	}
 	d := Document{Messages: []chat.Message{{Role: "user", Content: "你好"}, {Role: "assistant", Content: "Hello"}}}
-	seqs, err := enc.Encode(&d)
+	seqs, _, err := enc.Encode(&d)
 	if err != nil || len(seqs) != 1 || !slices.Contains(seqs[0].Labels, NoLabel) {
 		t.Fatalf("%+v, %v", seqs, err)
 	}

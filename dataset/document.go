@@ -26,7 +26,8 @@ type Document struct {
 	File string // path of the file
 	Line int    // the record's first line, from 1; of parquet the row
 
-	bare bool // neither a field for the text nor a conversation
+	bare  bool // neither a field for the text nor a conversation
+	leave bool // its template says nothing
 }
 
 // Field decodes the field of that name into v. It reports false if the record

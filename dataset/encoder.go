@@ -19,10 +19,10 @@ type Encoder struct {
 	Key       string
 	VocabSize int
 	// Encode returns the sequences of a document; none leaves it out. A label
-	// is the token's id or NoLabel; nil Labels: all tokens count. An error, which
-	// names the document, says that the record is broken. Many goroutines call
-	// it at once.
-	Encode func(*Document) ([]Sequence, error)
+	// is the token's id or NoLabel; nil Labels: all tokens count. Cut says what
+	// did not fit. An error, which names the document, says that the record is
+	// broken. Many goroutines call it at once.
+	Encode func(*Document) ([]Sequence, Cut, error)
 }
 
 // TextOptions say what stands around the ids of a text.
@@ -42,15 +42,15 @@ func NewTextEncoder(t *tokenizer.Tokenizer, opt TextOptions) (Encoder, error) {
 	if err != nil {
 		return Encoder{}, err
 	}
-	encode := func(d *Document) ([]Sequence, error) {
+	encode := func(d *Document) ([]Sequence, Cut, error) {
 		switch {
 		case d.Messages != nil:
-			return nil, d.errorf("a conversation, where a text is wanted")
+			return nil, Cut{}, d.errorf("a conversation, where a text is wanted")
 		case d.bare:
-			return nil, d.errorf("neither a text nor a conversation, only the fields %s",
+			return nil, Cut{}, d.errorf("neither a text nor a conversation, only the fields %s",
 				strings.Join(slices.Sorted(maps.Keys(d.Fields)), ", "))
 		case d.Text == "":
-			return nil, nil
+			return nil, Cut{}, nil
 		}
 		var ids []int32
 		if opt.BOS != nil {
@@ -60,7 +60,7 @@ func NewTextEncoder(t *tokenizer.Tokenizer, opt TextOptions) (Encoder, error) {
 		if opt.EOS != nil {
 			ids = append(ids, *opt.EOS)
 		}
-		return []Sequence{{IDs: ids}}, nil
+		return []Sequence{{IDs: ids}}, Cut{}, nil
 	}
 	return Encoder{Key: key, VocabSize: t.VocabSize(), Encode: encode}, nil
 }
@@ -76,11 +76,7 @@ func NewChatEncoder(t *tokenizer.Tokenizer, c tokenizer.Config, opt ChatOptions)
 	if err != nil {
 		return Encoder{}, err
 	}
-	encode := func(d *Document) ([]Sequence, error) {
-		seqs, _, err := s.Sequences(d)
-		return seqs, err
-	}
-	return Encoder{Key: key, VocabSize: t.VocabSize(), Encode: encode}, nil
+	return Encoder{Key: key, VocabSize: t.VocabSize(), Encode: s.Sequences}, nil
 }
 
 // tokenizerKey is what tells tokenizers apart: the tokenizer.json, or the tokens

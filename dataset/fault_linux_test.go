@@ -121,8 +121,8 @@ func TestPrepareMemory(t *testing.T) {
 	const size, limit = 128 << 20, 48 << 20
 	path := filepath.Join(t.TempDir(), "a.jsonl.zst")
 	writeLarge(t, path, size)
-	enc := Encoder{Key: "short", VocabSize: 1 << 16, Encode: func(d *Document) ([]Sequence, error) {
-		return []Sequence{{IDs: []int32{int32(len(d.Text) & 0xffff)}}}, nil
+	enc := Encoder{Key: "short", VocabSize: 1 << 16, Encode: func(d *Document) ([]Sequence, Cut, error) {
+		return []Sequence{{IDs: []int32{int32(len(d.Text) & 0xffff)}}}, Cut{}, nil
 	}}
 	runtime.GC()
 	var before, now runtime.MemStats

@@ -34,8 +34,10 @@ type ManifestCounts struct {
 	Duplicates   int64 `json:"duplicates_dropped"`
 	Contaminated int64 `json:"contaminated_dropped"`
 	HeldOut      int64 `json:"held_out"`
-	Empty        int64 `json:"empty,omitempty"`  // records without text, not among Documents
-	Broken       int64 `json:"broken,omitempty"` // records left out, not among Documents
+	Empty        int64 `json:"empty,omitempty"`     // records without a sequence, not among Documents
+	Broken       int64 `json:"broken,omitempty"`    // records left out, not among Documents
+	Truncated    int64 `json:"truncated,omitempty"` // conversations that lost their oldest exchanges
+	TooLong      int64 `json:"too_long,omitempty"`  // conversations, or turns, left out
 }
 
 // ManifestFile is a file in a manifest, or a series of small ones.
@@ -58,6 +60,8 @@ func (m *ManifestSource) add(f ManifestFile) {
 	m.HeldOut += f.HeldOut
 	m.Empty += f.Empty
 	m.Broken += f.Broken
+	m.Truncated += f.Truncated
+	m.TooLong += f.TooLong
 }
 
 // Save writes the manifest as JSON to path. A file that is there already is

@@ -40,13 +40,13 @@ func mixed(t testing.TB, weights ...float64) *Corpus {
 	enc := byteEncoder(t)
 	masked := enc
 	masked.Key = "masked"
-	masked.Encode = func(d *Document) ([]Sequence, error) {
-		seqs, err := enc.Encode(d)
+	masked.Encode = func(d *Document) ([]Sequence, Cut, error) {
+		seqs, cut, err := enc.Encode(d)
 		for i := range seqs {
 			seqs[i].Labels = slices.Clone(seqs[i].IDs)
 			seqs[i].Labels[0] = NoLabel
 		}
-		return seqs, err
+		return seqs, cut, err
 	}
 	sources := []Source{
 		{Name: "en", Path: jsonl(t, "a.jsonl", texts("en", 300, 400)), Encoder: enc},

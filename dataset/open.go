@@ -132,6 +132,8 @@ type dataFile struct {
 	// Many goroutines may call read at once.
 	records func() (record, bool, error)
 	read    func(record) (Document, error)
+
+	templates *renderer
 }
 
 // countingReader counts what is read.
@@ -166,7 +168,10 @@ func openData(path string, opt ReadOptions) (*dataFile, error) {
 		return nil, err
 	}
 	f := &dataFile{path: path, opt: opt, file: file, pos: countingReader{r: file}}
-	if err := f.start(format, compression); err != nil {
+	if f.templates, err = opt.Templates.parse(); err == nil {
+		err = f.start(format, compression)
+	}
+	if err != nil {
 		f.Close()
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
@@ -251,6 +256,9 @@ func (f *dataFile) parse(rec record) (Document, error) {
 	var doc Document
 	if err == nil {
 		doc, err = f.read(rec)
+	}
+	if err == nil && f.templates != nil {
+		err = f.templates.render(&doc, rec.line)
 	}
 	if err == nil {
 		err = checkNUL(&doc)

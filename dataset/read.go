@@ -31,6 +31,8 @@ type ReadOptions struct {
 	// the field text where there is one, else the record's conversation; a
 	// record with neither has Fields alone.
 	TextField string `json:"text_field,omitempty"`
+	// Templates make the documents of records with other fields.
+	Templates Templates `json:"templates,omitzero"`
 	// MaxRecord is how many bytes a record may have; 0: 16 MiB. A longer one is
 	// broken.
 	MaxRecord int `json:"max_record,omitempty"`
@@ -109,6 +111,9 @@ func readFile(ctx context.Context, path string, opt ReadOptions) iter.Seq2[Docum
 					yield(Document{}, err)
 					return
 				}
+				continue
+			}
+			if doc.leave {
 				continue
 			}
 			if !yield(doc, nil) {

@@ -297,3 +297,58 @@ func TestDocumentFields(t *testing.T) {
 		}
 	}
 }
+
+func TestOpenText(t *testing.T) {
+	contents := map[string]string{
+		"plain.txt": "a\n\n b\n",
+		"c.txt.gz":  gzipBytes(t, "a\n\n b\n"),
+		"of.jsonl":  `{"text":"one\ntwo"}` + "\n" + `{"messages":[{"role":"user","content":"hi"},{"role":"assistant","content":"你好"}]}`,
+		"empty.txt": "",
+		"none.json": `[{"label":1}]`,
+	}
+	for _, c := range []struct{ name, want, err string }{
+		{"plain.txt", "a\n\n b\n", ""},
+		{"c.txt.gz", "a\n\n b\n", ""},
+		{"of.jsonl", "one\ntwo\nhi\n你好\n", ""},
+		{"empty.txt", "", "no documents"},
+		{"none.json", "", "no text"},
+	} {
+		f, _, err := OpenText(t.Context(), write(t, c.name, contents[c.name]), ReadOptions{})
+		var got []byte
+		if err == nil {
+			got, err = io.ReadAll(f)
+			if err := f.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+		if string(got) != c.want || (err == nil) != (c.err == "") || err != nil && !strings.Contains(err.Error(), c.err) {
+			t.Errorf("%s: %q and error %v, want %q and %q", c.name, got, err, c.want, c.err)
+		}
+	}
+}
+
+// TestTemplates makes texts and conversations of records in other forms.
+func TestTemplates(t *testing.T) {
+	poems := `{"title":"静夜思","form":"五绝","lines":["床前明月光，疑是地上霜。","举头望明月，低头思故乡。"],"n":20}
+{"title":"蜀道难","form":"古体","lines":["噫吁嚱"]}
+{"title":"登鹳雀楼","form":"五绝","lines":["白日依山尽，黄河入海流。"]}`
+	for _, c := range []struct {
+		templates Templates
+		want      []string
+		err       string
+	}{
+		{Templates{Text: "{{ title }}\n{{ lines | join('\n') }}{{ n }}"}, []string{"1:静夜思\n床前明月光，疑是地上霜。\n举头望明月，低头思故乡。20", "2:蜀道难\n噫吁嚱", "3:登鹳雀楼\n白日依山尽，黄河入海流。"}, ""},
+		{
+			Templates{User: "{% if form == '五绝' %}{{ ['写', '作'][line % 2] }}《{{ title }}》{% endif %}", Answer: "{{ lines[0] }}"},
+			[]string{"1:user=作《静夜思》|assistant=床前明月光，疑是地上霜。", "3:user=作《登鹳雀楼》|assistant=白日依山尽，黄河入海流。"}, "",
+		},
+		{Templates{User: "x"}, nil, "one of the text, or those of user and answer"},
+		{Templates{Text: "{{ title"}, nil, "template"},
+		{Templates{Text: "{{ title.x.y }}"}, nil, "no documents"},
+	} {
+		got, _, err := readAll(write(t, "poems.jsonl", poems), ReadOptions{Templates: c.templates})
+		if !slices.Equal(got, c.want) || (err == nil) != (c.err == "") || err != nil && !strings.Contains(err.Error(), c.err) {
+			t.Errorf("%+v: %q and error %v, want %q and %q", c.templates, got, err, c.want, c.err)
+		}
+	}
+}

@@ -41,7 +41,9 @@ type shardInfo struct {
 	Bytes     int64 `json:"bytes"`     // of their texts
 	Empty     int64 `json:"empty"`     // documents without a sequence
 	Broken    int64 `json:"broken"`
-	Last      bool  `json:"last"` // the file ends here
+	Truncated int64 `json:"truncated"` // conversations that did not fit whole
+	Dropped   int64 `json:"dropped"`   // conversations, or turns, of which nothing fitted
+	Last      bool  `json:"last"`      // the file ends here
 }
 
 // shard is a shard in memory, mapped.

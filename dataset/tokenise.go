@@ -99,14 +99,17 @@ func (p *preparer) encodeBatch(enc Encoder, b *batch) encoded {
 		e.info.Records++
 		doc, err := b.from[i].parse(rec)
 		var seqs []Sequence
-		if err == nil {
-			seqs, err = enc.Encode(&doc)
+		var cut Cut
+		if err == nil && !doc.leave {
+			seqs, cut, err = enc.Encode(&doc)
 		}
 		if err != nil {
 			e.broken = append(e.broken, err)
 			e.info.Broken++
 			continue
 		}
+		e.info.Truncated += int64(cut.Truncated)
+		e.info.Dropped += int64(cut.Dropped)
 		p.addDocument(&e, &doc, seqs)
 	}
 	return e
@@ -145,4 +148,6 @@ func (s *shardInfo) add(d shardInfo) {
 	s.Bytes += d.Bytes
 	s.Empty += d.Empty
 	s.Broken += d.Broken
+	s.Truncated += d.Truncated
+	s.Dropped += d.Dropped
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -13,6 +14,8 @@ import (
 	"time"
 
 	"github.com/pelletier/go-toml/v2"
+
+	"wenmo/model"
 )
 
 // The tasks of a run.
@@ -29,7 +32,7 @@ const (
 var tasks = []string{TaskCausalLM, TaskMaskedLM, TaskChat, TaskClassify, TaskTokens, TaskAnswer, TaskDPO}
 
 // Config is a run, as its TOML file says. The zero value of a key means its
-// default; Complete fills these in.
+// default, and nil where 0 has a meaning; Complete fills these in.
 type Config struct {
 	Task    string `toml:"task"`
 	Out     string `toml:"out" comment:"folder of model, checkpoints and report"`
@@ -42,6 +45,7 @@ type Config struct {
 	Model     ModelConfig      `toml:"model"`
 	LoRA      *LoRAConfig      `toml:"lora,omitempty"`
 	Data      []SourceConfig   `toml:"data"`
+	Phases    []PhaseConfig    `toml:"phase,omitempty"`
 	Dataset   DatasetConfig    `toml:"dataset"`
 	Train     LengthConfig     `toml:"train"`
 	Optimizer OptimizerConfig  `toml:"optimizer"`
@@ -92,12 +96,21 @@ type SourceConfig struct {
 	Format    string  `toml:"format,omitempty"`
 	Separator string  `toml:"separator,omitempty" comment:"of documents in text: file, blank, line, or a text"`
 	Text      string  `toml:"text,omitempty" comment:"field of the text"`
+	Template  string  `toml:"template,omitempty" comment:"Jinja: the text, of the fields of a record"`
+	User      string  `toml:"user,omitempty" comment:"Jinja: the question of a conversation, of the fields of a record"`
+	Answer    string  `toml:"answer,omitempty" comment:"Jinja: the answer to it"`
 	Chat      bool    `toml:"chat,omitempty" comment:"conversations in the chat template, beside texts"`
+}
+
+// PhaseConfig changes the shares of the sources during a run of a language model.
+type PhaseConfig struct {
+	From    float64            `toml:"from" comment:"part of the steps after which it begins"`
+	Weights map[string]float64 `toml:"weights" comment:"share of the tokens by name of the source; others rest"`
 }
 
 // DatasetConfig says what is made of the data.
 type DatasetConfig struct {
-	HeldOut        float64  `toml:"held_out" comment:"share of the documents kept for validation"`
+	HeldOut        *float64 `toml:"held_out" comment:"share of the documents kept for validation"`
 	Validation     []string `toml:"validation" comment:"files to validate on, instead of documents held out"`
 	Evaluation     []string `toml:"evaluation" comment:"evaluation sets, kept out of the documents"`
 	KeepDuplicates bool     `toml:"keep_duplicates"`
@@ -115,39 +128,39 @@ type DatasetConfig struct {
 
 // LengthConfig says how long a run is, and its steps.
 type LengthConfig struct {
-	Steps          int     `toml:"steps" comment:"0: by epochs or tokens"`
-	Epochs         float64 `toml:"epochs"`
-	Tokens         string  `toml:"tokens" comment:"to train on, such as 20M"`
-	BatchTokens    int     `toml:"batch_tokens" comment:"tokens of a step"`
-	Batch          int     `toml:"batch" comment:"sequences of a step, of classifiers and the like"`
-	MicroTokens    int     `toml:"micro_tokens" comment:"tokens computed at a time: less is less memory"`
-	Clip           float64 `toml:"clip" comment:"greatest norm of the gradients"`
-	EMA            float64 `toml:"ema" comment:"decay of an average of the weights; 0: none"`
-	LabelSmoothing float64 `toml:"label_smoothing"`
-	ClassWeights   string  `toml:"class_weights" comment:"none or balanced"`
-	Dropout        float64 `toml:"dropout" comment:"of a new gpt2 or bert"`
-	Patience       int     `toml:"patience" comment:"end after so many validations no better; 0: no"`
-	SkipLimit      int     `toml:"skip_limit" comment:"updates left out in a row, then it ends"`
-	Recompute      bool    `toml:"recompute" comment:"compute activations twice, for less memory"`
+	Steps          int      `toml:"steps" comment:"0: by epochs or tokens"`
+	Epochs         float64  `toml:"epochs"`
+	Tokens         string   `toml:"tokens" comment:"to train on, such as 20M"`
+	BatchTokens    int      `toml:"batch_tokens" comment:"tokens of a step"`
+	Batch          int      `toml:"batch" comment:"sequences of a step, of classifiers and the like"`
+	MicroTokens    int      `toml:"micro_tokens" comment:"tokens computed at a time: less is less memory"`
+	Clip           *float64 `toml:"clip" comment:"greatest norm of the gradients; 0: any"`
+	EMA            float64  `toml:"ema" comment:"decay of an average of the weights; 0: none"`
+	LabelSmoothing float64  `toml:"label_smoothing"`
+	ClassWeights   string   `toml:"class_weights" comment:"none or balanced"`
+	Dropout        float64  `toml:"dropout" comment:"of a new gpt2 or bert"`
+	Patience       int      `toml:"patience" comment:"end after so many validations no better; 0: no"`
+	SkipLimit      int      `toml:"skip_limit" comment:"updates left out in a row, then it ends"`
+	Recompute      bool     `toml:"recompute" comment:"compute activations twice, for less memory"`
 }
 
 // OptimizerConfig is an optimizer with its settings.
 type OptimizerConfig struct {
-	Kind        string  `toml:"kind" comment:"adamw, muon, sgd or adafactor"`
-	Rate        float64 `toml:"rate" comment:"highest learning rate"`
-	Beta1       float64 `toml:"beta1"`
-	Beta2       float64 `toml:"beta2"`
-	Eps         float64 `toml:"eps"`
-	WeightDecay float64 `toml:"weight_decay"`
-	Momentum    float64 `toml:"momentum" comment:"of sgd and muon"`
+	Kind        string   `toml:"kind" comment:"adamw, muon, sgd or adafactor"`
+	Rate        float64  `toml:"rate" comment:"highest learning rate"`
+	Beta1       *float64 `toml:"beta1" comment:"of adamw, of adafactor and of muon for what is no matrix"`
+	Beta2       *float64 `toml:"beta2" comment:"of adamw and of muon for what is no matrix"`
+	Eps         *float64 `toml:"eps" comment:"of adamw and of muon for what is no matrix"`
+	WeightDecay *float64 `toml:"weight_decay"`
+	Momentum    *float64 `toml:"momentum" comment:"of sgd and muon"`
 }
 
 // ScheduleConfig is the course of the learning rate.
 type ScheduleConfig struct {
-	Kind   string  `toml:"kind" comment:"constant, linear, cosine, wsd, …"`
-	Warmup float64 `toml:"warmup" comment:"steps, or a share of them if below 1"`
-	Decay  float64 `toml:"decay" comment:"of wsd: steps, or a share of them if below 1"`
-	Floor  float64 `toml:"floor" comment:"last rate, as a part of the highest"`
+	Kind   string   `toml:"kind" comment:"constant, linear, cosine, wsd, …"`
+	Warmup *float64 `toml:"warmup" comment:"steps, or a share of them if below 1"`
+	Decay  *float64 `toml:"decay" comment:"of wsd and trapezoid: steps, or a share of them if below 1"`
+	Floor  *float64 `toml:"floor" comment:"last rate, as a part of the highest"`
 }
 
 // DPOConfig is how preferences are learnt.
@@ -335,9 +348,11 @@ func (c *Config) talks() bool { return c.Task == TaskChat || c.Task == TaskDPO }
 func (c *Config) Complete() error {
 	set(&c.DType, "f32")
 	set(&c.SaveAs, "f32")
-	set(&c.Model.Family, map[bool]string{true: "bert", false: "qwen3"}[c.Task == TaskMaskedLM])
+	if c.Model.Base == "" {
+		set(&c.Model.Family, map[bool]string{true: "bert", false: "qwen3"}[c.Task == TaskMaskedLM])
+	}
 	set(&c.Dataset.Mask, 0.15)
-	set(&c.Train.Clip, 1)
+	given(&c.Train.Clip, 1)
 	set(&c.Train.ClassWeights, "none")
 	set(&c.Train.SkipLimit, guardLimit)
 	set(&c.Train.MicroTokens, 4096)
@@ -348,11 +363,13 @@ func (c *Config) Complete() error {
 	o := &c.Optimizer
 	set(&o.Kind, "adamw")
 	c.optimizerDefaults()
-	if c.IsLanguageModel() && c.Dataset.HeldOut == 0 && len(c.Dataset.Validation) == 0 {
-		c.Dataset.HeldOut = heldOutShare
-	}
-	if len(c.Dataset.Validation) == 0 && !c.IsLanguageModel() {
-		set(&c.Dataset.HeldOut, 0.1)
+	switch {
+	case len(c.Dataset.Validation) > 0:
+		given(&c.Dataset.HeldOut, 0)
+	case c.IsLanguageModel():
+		given(&c.Dataset.HeldOut, heldOutShare)
+	default:
+		given(&c.Dataset.HeldOut, moreHeldOut)
 	}
 	if c.LoRA != nil {
 		set(&c.LoRA.Rank, 8)
@@ -380,39 +397,111 @@ func set[T comparable](v *T, def T) {
 	}
 }
 
-func (c *Config) optimizerDefaults() {
-	o := &c.Optimizer
-	pretraining := c.Model.Base == ""
-	switch o.Kind {
-	case "adamw":
-		set(&o.Beta1, 0.9)
-		if pretraining {
-			set(&o.Beta2, 0.95)
-			set(&o.WeightDecay, 0.1)
-		}
-		set(&o.Beta2, 0.999)
-		set(&o.Eps, 1e-8)
-		set(&o.WeightDecay, 0.01)
+// given gives a setting for which 0 has a meaning its default.
+func given(v **float64, def float64) {
+	if *v == nil {
+		*v = new(def)
+	}
+}
+
+// settings are those of an optimizer or a schedule, by their keys.
+type settings map[string]**float64
+
+func (o *OptimizerConfig) settings() settings {
+	return settings{"beta1": &o.Beta1, "beta2": &o.Beta2, "eps": &o.Eps, "weight_decay": &o.WeightDecay, "momentum": &o.Momentum}
+}
+
+func (s *ScheduleConfig) settings() settings {
+	return settings{"warmup": &s.Warmup, "decay": &s.Decay, "floor": &s.Floor}
+}
+
+// optimizerSettings are the defaults of what an optimizer has; it has no other
+// settings.
+func (c *Config) optimizerSettings() map[string]float64 {
+	switch c.Optimizer.Kind {
 	case "muon":
-		set(&o.Momentum, DefaultMuon.Momentum)
-		set(&o.Beta1, DefaultMuon.Rest.Beta1)
-		set(&o.Beta2, DefaultMuon.Rest.Beta2)
-		set(&o.Eps, DefaultMuon.Rest.Eps)
-		set(&o.WeightDecay, DefaultMuon.WeightDecay)
-		set(&o.Rate, 0.02)
+		d := DefaultMuon
+		return map[string]float64{"momentum": d.Momentum, "beta1": d.Rest.Beta1, "beta2": d.Rest.Beta2, "eps": d.Rest.Eps, "weight_decay": d.WeightDecay}
 	case "sgd":
-		set(&o.Momentum, 0.9)
+		return map[string]float64{"momentum": 0.9, "weight_decay": 0}
+	case "adafactor":
+		return map[string]float64{"beta1": 0, "weight_decay": 0}
 	}
-	if pretraining {
-		set(&c.Schedule.Kind, "cosine")
-		set(&c.Schedule.Warmup, map[bool]float64{true: 0.06, false: 0.02}[c.Model.Family == "bert"])
-		set(&c.Schedule.Floor, 0.1)
+	if c.Model.Base == "" {
+		return map[string]float64{"beta1": 0.9, "beta2": 0.95, "eps": 1e-8, "weight_decay": 0.1}
 	}
-	set(&c.Schedule.Kind, "linear")
-	set(&c.Schedule.Warmup, 0.1)
-	if c.Schedule.Kind == "wsd" || c.Schedule.Kind == "trapezoid" {
-		set(&c.Schedule.Decay, 0.4)
+	return map[string]float64{"beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "weight_decay": 0.01}
+}
+
+// scheduleSettings are the defaults of what a schedule has.
+func (c *Config) scheduleSettings() map[string]float64 {
+	d := map[string]float64{"warmup": 0.1}
+	if c.Model.Base == "" {
+		d["warmup"] = map[bool]float64{true: 0.06, false: 0.02}[c.Model.Family == "bert"]
 	}
+	switch c.Schedule.Kind {
+	case "wsd", "trapezoid":
+		d["decay"] = 0.4
+		fallthrough
+	case "cosine", "polynomial":
+		d["floor"] = 0
+		if c.Model.Base == "" {
+			d["floor"] = 0.1
+		}
+	}
+	return d
+}
+
+func (c *Config) optimizerDefaults() {
+	if c.Optimizer.Kind == "muon" {
+		set(&c.Optimizer.Rate, 0.02)
+	}
+	set(&c.Schedule.Kind, map[bool]string{true: "cosine", false: "linear"}[c.Model.Base == ""])
+	for key, def := range c.optimizerSettings() {
+		given(c.Optimizer.settings()[key], def)
+	}
+	for key, def := range c.scheduleSettings() {
+		given(c.Schedule.settings()[key], def)
+	}
+}
+
+// without returns an error for each setting that its owner, such as sgd, does
+// not have.
+func (s settings) without(table, owner string, has map[string]float64) (errs []error) {
+	for _, key := range slices.Sorted(maps.Keys(s)) {
+		if _, ok := has[key]; !ok && *s[key] != nil {
+			errs = append(errs, fmt.Errorf("%s.%s: %s has no such setting", table, key, owner))
+		}
+	}
+	return errs
+}
+
+// idle returns an error for each setting that would have no effect on the task.
+func (c *Config) idle() (errs []error) {
+	errs = append(errs, c.Optimizer.settings().without("optimizer", c.Optimizer.Kind, c.optimizerSettings())...)
+	errs = append(errs, c.Schedule.settings().without("schedule", "a schedule "+c.Schedule.Kind, c.scheduleSettings())...)
+	single := c.Task == TaskClassify && (c.Model.Problem == "" || c.Model.Problem == string(model.SingleLabel)) || c.Task == TaskTokens
+	for _, o := range []struct {
+		key    string
+		given  bool
+		effect bool
+	}{
+		{"train.label_smoothing", c.Train.LabelSmoothing > 0, single || c.IsLanguageModel()},
+		{"train.class_weights", c.Train.ClassWeights == "balanced", single},
+		{"phase", len(c.Phases) > 0, c.IsLanguageModel()},
+		{"dpo", c.DPO != nil, c.Task == TaskDPO},
+		{"dataset.words", c.Dataset.Words != "", c.Task == TaskMaskedLM},
+		{"dataset.whole_word", c.Dataset.WholeWord, c.Task == TaskMaskedLM},
+		{"dataset.stride", c.Dataset.Stride > 0, c.Task == TaskAnswer},
+		{"train.batch", c.Train.Batch > 0, !c.IsLanguageModel()},
+		{"train.batch_tokens", c.Train.BatchTokens > 0, c.IsLanguageModel()},
+		{"train.tokens", c.Train.Tokens != "", c.IsLanguageModel()},
+	} {
+		if o.given && !o.effect {
+			errs = append(errs, fmt.Errorf("%s: it has no effect on the task %q", o.key, c.Task))
+		}
+	}
+	return errs
 }
 
 func (c *Config) check() error {
@@ -428,12 +517,18 @@ func (c *Config) check() error {
 		}
 		return fmt.Errorf("%s: %v is not between %v and %v", key, value, low, high)
 	}
+	// maybe is for a setting that may be missing.
+	maybe := func(key string, value *float64, low, high float64) error {
+		if value == nil {
+			return nil
+		}
+		return within(key, *value, low, high)
+	}
 	many := math.Inf(1)
 	errs := []error{
 		oneOf("task", c.Task, tasks...),
 		oneOf("dtype", c.DType, "f32", "bf16"),
 		oneOf("save_as", c.SaveAs, "f32", "bf16"),
-		oneOf("model.family", c.Model.Family, "qwen3", "llama", "gpt2", "bert"),
 		oneOf("model.size", c.Model.Size, "", "nano", "micro", "mini", "small"),
 		oneOf("optimizer.kind", c.Optimizer.Kind, "adamw", "muon", "sgd", "adafactor"),
 		oneOf("train.class_weights", c.Train.ClassWeights, "none", "balanced"),
@@ -448,29 +543,29 @@ func (c *Config) check() error {
 		within("dataset.stride", float64(c.Dataset.Stride), 0, 1e8),
 		within("train.patience", float64(c.Train.Patience), 0, 1e9),
 		within("train.skip_limit", float64(c.Train.SkipLimit), 1, 1e9),
-		within("optimizer.eps", c.Optimizer.Eps, 0, 1),
-		within("optimizer.momentum", c.Optimizer.Momentum, 0, 0.999999),
+		maybe("optimizer.eps", c.Optimizer.Eps, 0, 1),
+		maybe("optimizer.momentum", c.Optimizer.Momentum, 0, 0.999999),
 		within("watch.validate_every", float64(c.Watch.ValidateEvery), 0, 1e9),
 		within("watch.validation_tokens", float64(c.Watch.ValidationTokens), 1, 1e12),
 		within("watch.sample_tokens", float64(c.Watch.SampleTokens), 1, 1e6),
-		within("dataset.held_out", c.Dataset.HeldOut, 0, 0.5),
+		maybe("dataset.held_out", c.Dataset.HeldOut, 0, 0.5),
 		within("dataset.mask", c.Dataset.Mask, 0, 1),
 		within("train.steps", float64(c.Train.Steps), 0, 1e9),
 		within("train.epochs", c.Train.Epochs, 0, 1e6),
 		within("train.batch", float64(c.Train.Batch), 0, 1e6),
 		within("train.batch_tokens", float64(c.Train.BatchTokens), 0, 1e9),
 		within("train.micro_tokens", float64(c.Train.MicroTokens), 2, 1e9),
-		within("train.clip", c.Train.Clip, 0, many),
+		maybe("train.clip", c.Train.Clip, 0, many),
 		within("train.ema", c.Train.EMA, 0, 0.999999),
 		within("train.label_smoothing", c.Train.LabelSmoothing, 0, 0.999),
 		within("train.dropout", c.Train.Dropout, 0, 0.9),
 		within("optimizer.rate", c.Optimizer.Rate, 0, 100),
-		within("optimizer.beta1", c.Optimizer.Beta1, 0, 0.999999),
-		within("optimizer.beta2", c.Optimizer.Beta2, 0, 0.999999999),
-		within("optimizer.weight_decay", c.Optimizer.WeightDecay, 0, 1000),
-		within("schedule.warmup", c.Schedule.Warmup, 0, 1e9),
-		within("schedule.decay", c.Schedule.Decay, 0, 1e9),
-		within("schedule.floor", c.Schedule.Floor, 0, 1),
+		maybe("optimizer.beta1", c.Optimizer.Beta1, 0, 0.999999),
+		maybe("optimizer.beta2", c.Optimizer.Beta2, 0, 0.999999999),
+		maybe("optimizer.weight_decay", c.Optimizer.WeightDecay, 0, 1000),
+		maybe("schedule.warmup", c.Schedule.Warmup, 0, 1e9),
+		maybe("schedule.decay", c.Schedule.Decay, 0, 1e9),
+		maybe("schedule.floor", c.Schedule.Floor, 0, 1),
 		within("checkpoint.keep", float64(c.Save.Keep), 1, 1e6),
 	}
 	if c.LoRA != nil {
@@ -497,6 +592,9 @@ func (c *Config) check() error {
 	if c.Model.Base == "" && !c.IsLanguageModel() {
 		errs = append(errs, fmt.Errorf("model.base: want the model that the task %q goes on from", c.Task))
 	}
+	if c.Model.Base == "" {
+		errs = append(errs, oneOf("model.family", c.Model.Family, "qwen3", "llama", "gpt2", "bert"))
+	}
 	if d := c.Train.Dropout; d > 0 && (c.Model.Base != "" || c.Model.Family != "gpt2" && c.Model.Family != "bert") {
 		errs = append(errs, fmt.Errorf("train.dropout: %v is for new models of family gpt2 or bert alone", d))
 	}
@@ -513,7 +611,10 @@ func (c *Config) check() error {
 			errs = append(errs, fmt.Errorf("%s: %w", key, err))
 		}
 	}
-	return errors.Join(errs...)
+	for i := range c.Phases {
+		errs = append(errs, within("phase.from", c.Phases[i].From, 0, 0.999999))
+	}
+	return errors.Join(append(errs, c.idle()...)...)
 }
 
 // ParseCount reads a number such as 5M, 1.5B or 20000; "" is 0.

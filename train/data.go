@@ -52,7 +52,9 @@ func (d *Mixed) Batch(step int, state json.RawMessage) ([][]dataset.Sequence, js
 	return micro(rows, d.MicroTokens), after, err
 }
 
-// micro joins rows into micro-batches of at most so many tokens, or a row.
+// micro joins rows into micro-batches of at most so many tokens, or a row; but
+// one ends after an even number of tokens alone, since bfloat16 products take
+// them in pairs: so the split does not show in the gradients.
 func micro(rows [][]dataset.Sequence, most int) [][]dataset.Sequence {
 	var out [][]dataset.Sequence
 	tokens := most
@@ -61,7 +63,7 @@ func micro(rows [][]dataset.Sequence, most int) [][]dataset.Sequence {
 		for i := range row {
 			n += len(row[i].IDs)
 		}
-		if tokens+n > most {
+		if out == nil || tokens+n > most && tokens%2 == 0 {
 			out, tokens = append(out, nil), 0
 		}
 		out[len(out)-1] = append(out[len(out)-1], row...)
@@ -124,6 +126,7 @@ type material struct {
 	labels      *dataset.Labels
 	weights     []float32
 	cut         dataset.Cut
+	equal       int // pairs of which both answers are the same
 	log         func(string)
 }
 
@@ -175,7 +178,8 @@ func (m *material) chatOptions() dataset.ChatOptions {
 }
 
 func (s *SourceConfig) read(log func(string)) dataset.ReadOptions {
-	return dataset.ReadOptions{Format: s.Format, Separator: s.Separator, TextField: s.Text, Log: log}
+	return dataset.ReadOptions{Format: s.Format, Separator: s.Separator, TextField: s.Text, Log: log,
+		Templates: dataset.Templates{Text: s.Template, User: s.User, Answer: s.Answer}}
 }
 
 // prepare makes the shards of a language model's data.
@@ -194,7 +198,7 @@ func (m *material) prepare(ctx context.Context, cache string, progress func(data
 		})
 	}
 	opt := dataset.PrepareOptions{
-		Dir: cache, Threads: c.Threads, HeldOut: c.Dataset.HeldOut, KeepDuplicates: c.Dataset.KeepDuplicates,
+		Dir: cache, Threads: c.Threads, HeldOut: *c.Dataset.HeldOut, KeepDuplicates: c.Dataset.KeepDuplicates,
 		Evaluation: slices.Concat(c.Dataset.Evaluation, c.Dataset.Validation), Log: m.log, Progress: progress,
 	}
 	corpus, err := dataset.Prepare(ctx, sources, opt)
@@ -205,7 +209,7 @@ func (m *material) prepare(ctx context.Context, cache string, progress func(data
 		if err := corpus.Close(); err != nil {
 			return err
 		}
-		c.Dataset.HeldOut, opt.HeldOut = moreHeldOut, moreHeldOut
+		c.Dataset.HeldOut, opt.HeldOut = new(moreHeldOut), moreHeldOut
 		if corpus, err = dataset.Prepare(ctx, sources, opt); err != nil { // of what has been tokenised
 			return err
 		}
@@ -215,6 +219,8 @@ func (m *material) prepare(ctx context.Context, cache string, progress func(data
 			n.Documents, n.HeldOut, n.Duplicates, n.Contaminated))
 	}
 	m.corpus = corpus
+	n := countsOf(corpus)
+	m.tellCut(n.Truncated, n.TooLong)
 	if c.Task != TaskMaskedLM {
 		return nil
 	}
@@ -230,6 +236,8 @@ func countsOf(c *dataset.Corpus) (n dataset.ManifestCounts) {
 		n.Duplicates += s.Duplicates
 		n.Contaminated += s.Contaminated
 		n.HeldOut += s.HeldOut
+		n.Truncated += s.Truncated
+		n.TooLong += s.TooLong
 	}
 	return n
 }
@@ -307,6 +315,9 @@ func (m *material) findLabels(ctx context.Context, given []string) error {
 	} else {
 		m.labels, err = counts.Labels()
 	}
+	if err == nil && len(m.labels.Names()) < 2 && m.cfg.Model.Problem != string(model.MultiLabel) {
+		err = fmt.Errorf("the data has one label, %q, in the field %q: there is nothing to tell apart", m.labels.Names()[0], field)
+	}
 	if err != nil || m.cfg.Train.ClassWeights != "balanced" {
 		return err
 	}
@@ -329,7 +340,7 @@ func (m *material) list(ctx context.Context) error {
 			}
 			for _, groups := range all {
 				place := to
-				if hold && heldOut(groups[0], m.cfg.Dataset.HeldOut) {
+				if hold && heldOut(groups[0], *m.cfg.Dataset.HeldOut) {
 					place = &m.held
 				}
 				*place = append(*place, groups...)
@@ -351,13 +362,21 @@ func (m *material) list(ctx context.Context) error {
 			m.train = append(m.train, all[i])
 		}
 	}
+	if m.equal > 0 {
+		m.log(fmt.Sprintf("%d pairs were left out: both answers are the same", m.equal))
+	}
 	if len(m.train) == 0 {
 		return errors.New("no record of the data can be trained on")
 	}
-	if n := m.cut; n.Truncated+n.Dropped > 0 {
-		m.log(fmt.Sprintf("%d records are longer than %d tokens and were cut, %d were left out", n.Truncated, m.cfg.Model.Context, n.Dropped))
-	}
+	m.tellCut(int64(m.cut.Truncated), int64(m.cut.Dropped))
 	return nil
+}
+
+// tellCut says how many records were too long.
+func (m *material) tellCut(cut, dropped int64) {
+	if cut+dropped > 0 {
+		m.log(fmt.Sprintf("%d records are longer than %d tokens and were cut, %d were left out", cut, m.cfg.Model.Context, dropped))
+	}
 }
 
 // heldOut says whether a record is kept for validation, by what its first group
@@ -438,6 +457,10 @@ func (m *material) grouper() (func(d *dataset.Document) ([][][]dataset.Sequence,
 		m.cut.Add(cut)
 		if err != nil || pair == nil {
 			return nil, err
+		}
+		if slices.Equal(pair.Chosen.IDs, pair.Rejected.IDs) {
+			m.equal++
+			return nil, nil
 		}
 		return [][][]dataset.Sequence{{{pair.Chosen, pair.Rejected}}}, nil
 	}, nil

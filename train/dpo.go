@@ -113,18 +113,8 @@ func (o *Preferences) count(policy *tensor.Tensor) {
 // logProbs returns the log-probability of the labels of each sequence. spans
 // are set to the rows, of those with a label, that belong to each.
 func (p *Pass) logProbs(batch []dataset.Sequence, spans *[]tensor.Span) *tensor.Tensor {
-	b := p.Batch(batch)
-	p.labels, p.rows, *spans = p.labels[:0], p.rows[:0], (*spans)[:0]
-	for i := range batch {
-		first := len(p.rows)
-		for j, y := range labelsOf(&batch[i], 1) {
-			if y >= 0 {
-				p.labels, p.rows = append(p.labels, y), append(p.rows, int32(b.Spans[i].Start+j))
-			}
-		}
-		*spans = append(*spans, tensor.Span{Start: first, Len: len(p.rows) - first})
-	}
-	b.Out = p.rows
+	*spans = (*spans)[:0]
+	b := p.labelled(batch, 1, spans)
 	logits := p.Model.Logits(p.Graph, p.Model.Forward(p.Graph, b))
 	return p.Graph.LogProbs(logits, p.labels, *spans)
 }

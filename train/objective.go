@@ -5,6 +5,7 @@ import (
 
 	"wenmo/dataset"
 	"wenmo/model"
+	"wenmo/nn"
 	"wenmo/tensor"
 )
 
@@ -56,16 +57,7 @@ func labelObjective(ahead int, loss tensor.CrossEntropy) Objective {
 			return total
 		},
 		Loss: func(p *Pass, batch []dataset.Sequence, total float32) *tensor.Tensor {
-			b := p.Batch(batch)
-			p.labels, p.rows = p.labels[:0], p.rows[:0]
-			for i := range batch {
-				for j, y := range labelsOf(&batch[i], ahead) {
-					if y >= 0 {
-						p.labels, p.rows = append(p.labels, y), append(p.rows, int32(b.Spans[i].Start+j))
-					}
-				}
-			}
-			b.Out = p.rows
+			b := p.labelled(batch, ahead, nil)
 			p.head = headPart{pass: p, loss: loss}
 			p.head.loss.Total = total
 			x := p.Model.Forward(p.Graph, b)
@@ -75,6 +67,30 @@ func labelObjective(ahead int, loss tensor.CrossEntropy) Objective {
 			return p.Graph.SumOfParts(&p.head, x, headRowsAtOnce)
 		},
 	}
+}
+
+// labelled lays a batch out whose output is the rows that have a label, ahead
+// tokens ahead: p.labels and p.rows. Where spans is not nil, each sequence's rows
+// are added to it.
+func (p *Pass) labelled(batch []dataset.Sequence, ahead int, spans *[]tensor.Span) *nn.Batch {
+	b := p.Batch(batch)
+	p.labels, p.rows = p.labels[:0], p.rows[:0]
+	for i := range batch {
+		first := len(p.rows)
+		for j, y := range labelsOf(&batch[i], ahead) {
+			if y >= 0 {
+				p.labels, p.rows = append(p.labels, y), append(p.rows, int32(b.Spans[i].Start+j))
+			}
+		}
+		if spans != nil {
+			*spans = append(*spans, tensor.Span{Start: first, Len: len(p.rows) - first})
+		}
+		if p.Model.BF16 && len(p.rows)%2 != 0 { // which takes rows in pairs: see micro
+			p.labels, p.rows = append(p.labels, dataset.NoLabel), append(p.rows, int32(b.Spans[i].Start))
+		}
+	}
+	b.Out = p.rows
+	return b
 }
 
 // headRowsAtOnce is for how many rows there are logits at a time.

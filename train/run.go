@@ -26,7 +26,8 @@ type RunOptions struct {
 	Resume bool // go on from the newest checkpoint
 	Plan   bool // tell what the run will be, and end
 
-	// Find returns the folder of a model that the config names.
+	// Find returns the folder of a model that the config names; nil: its name is
+	// the folder's.
 	Find func(ctx context.Context, name string) (string, error)
 	// Sample lets the model of a run continue texts; nil: there are no samples.
 	Sample func(ctx context.Context, s Sampler) ([]string, error)
@@ -39,8 +40,8 @@ type RunOptions struct {
 	Planned  func(c *Config, p *Plan)
 	Told     func(Event)
 	Sampled  func(step int, prompt, text string)
-	Log      func(string)
-	Lang     string // of report and card: en or zh
+	Log      func(string) // what goes wrong but can be lived with; nil: nobody hears it
+	Lang     string       // of report and card: en or zh
 }
 
 // Sampler is what is needed to generate with the model that is trained.
@@ -82,6 +83,9 @@ func Run(ctx context.Context, c *Config, opt RunOptions) (err error) {
 		return err
 	}
 	r := &run{cfg: c, opt: opt}
+	if r.opt.Log == nil {
+		r.opt.Log = func(string) {}
+	}
 	defer func() {
 		for i := len(r.done) - 1; i >= 0; i-- {
 			err = errors.Join(err, r.done[i]())
@@ -134,8 +138,11 @@ func (r *run) place(context.Context) error {
 func (r *run) open(ctx context.Context) (err error) {
 	c := r.cfg
 	if c.Model.Base != "" {
-		if r.base, err = r.opt.Find(ctx, c.Model.Base); err != nil {
-			return err
+		r.base = c.Model.Base
+		if r.opt.Find != nil {
+			if r.base, err = r.opt.Find(ctx, c.Model.Base); err != nil {
+				return err
+			}
 		}
 		if info, err := os.Stat(r.base); err == nil && !info.IsDir() {
 			return fmt.Errorf("%s: want a folder with config.json and model.safetensors to train (wenmo convert makes one)", r.base)
@@ -145,6 +152,10 @@ func (r *run) open(ctx context.Context) (err error) {
 	if c.Model.Tokenizer != "" {
 		dir = c.Model.Tokenizer
 		if info, err := os.Stat(dir); err == nil && !info.IsDir() {
+			const name = "tokenizer.json"
+			if filepath.Base(dir) != name {
+				return fmt.Errorf("model.tokenizer: %s: want a folder, or the %s in one", dir, name)
+			}
 			dir = filepath.Dir(dir)
 		}
 	}
@@ -396,7 +407,7 @@ func (r *run) modelFiles() error {
 // objective chooses the loss, and prepares what it needs.
 func (r *run) objective(ctx context.Context) error {
 	c, m := r.cfg, r.pass.Model
-	r.loop = &Loop{Pass: r.pass, Pool: r.pool, Guard: &Guard{Limit: c.Train.SkipLimit}, Clip: c.Train.Clip, Patience: c.Train.Patience}
+	r.loop = &Loop{Pass: r.pass, Pool: r.pool, Guard: &Guard{Limit: c.Train.SkipLimit}, Clip: *c.Train.Clip, Patience: c.Train.Patience}
 	var err error
 	if c.Task == TaskDPO {
 		return r.preferences(ctx)
@@ -436,7 +447,10 @@ func (r *run) train(ctx context.Context) (err error) {
 		}
 		r.done = append(r.done, l.EMA.Close)
 	}
-	l.Schedule = Schedule{Kind: c.Schedule.Kind, Rate: c.Optimizer.Rate, Warmup: r.plan.Warmup, Steps: r.plan.Steps, Decay: r.plan.Decay, Floor: c.Schedule.Floor}
+	l.Schedule = Schedule{Kind: c.Schedule.Kind, Rate: c.Optimizer.Rate, Warmup: r.plan.Warmup, Steps: r.plan.Steps, Decay: r.plan.Decay}
+	if c.Schedule.Floor != nil {
+		l.Schedule.Floor = *c.Schedule.Floor
+	}
 	if err := l.Schedule.Check(); err != nil {
 		return err
 	}
@@ -475,22 +489,20 @@ func (r *run) train(ctx context.Context) (err error) {
 // newOptimizer makes the optimizer of a run.
 func (c *Config) newOptimizer(m *model.Model) (Optimizer, error) {
 	o := c.Optimizer
-	adam := AdamWOptions{Beta1: o.Beta1, Beta2: o.Beta2, Eps: o.Eps, WeightDecay: o.WeightDecay}
 	switch o.Kind {
 	case "muon":
 		muon := DefaultMuon
-		muon.Momentum, muon.WeightDecay = o.Momentum, o.WeightDecay
-		adam.WeightDecay = 0
-		muon.Rest = adam
+		muon.Momentum, muon.WeightDecay = *o.Momentum, *o.WeightDecay
+		muon.Rest = AdamWOptions{Beta1: *o.Beta1, Beta2: *o.Beta2, Eps: *o.Eps}
 		return NewMuon(m.Params, muon)
 	case "sgd":
-		return NewSGD(m.Params, SGDOptions{Momentum: o.Momentum, WeightDecay: o.WeightDecay})
+		return NewSGD(m.Params, SGDOptions{Momentum: *o.Momentum, WeightDecay: *o.WeightDecay})
 	case "adafactor":
 		adafactor := DefaultAdafactor
-		adafactor.Beta1, adafactor.WeightDecay = o.Beta1, o.WeightDecay
+		adafactor.Beta1, adafactor.WeightDecay = *o.Beta1, *o.WeightDecay
 		return NewAdafactor(m.Params, adafactor)
 	}
-	return NewAdamW(m.Params, adam)
+	return NewAdamW(m.Params, AdamWOptions{Beta1: *o.Beta1, Beta2: *o.Beta2, Eps: *o.Eps, WeightDecay: *o.WeightDecay})
 }
 
 // batches chooses where batches come from.
@@ -500,9 +512,11 @@ func (r *run) batches() error {
 		r.loop.Data = &Listed{Groups: m.train, PerStep: c.Train.Batch, Seed: c.Seed, MicroTokens: c.Train.MicroTokens}
 		return nil
 	}
-	mix, err := dataset.NewMixture(m.corpus, dataset.MixtureOptions{
-		Seed: c.Seed, Rows: c.Train.BatchTokens / c.Model.Context, Context: c.Model.Context, Steps: r.plan.Steps,
-	})
+	opt := dataset.MixtureOptions{Seed: c.Seed, Rows: c.Train.BatchTokens / c.Model.Context, Context: c.Model.Context, Steps: r.plan.Steps}
+	for _, p := range c.Phases {
+		opt.Phases = append(opt.Phases, dataset.Phase(p))
+	}
+	mix, err := dataset.NewMixture(m.corpus, opt)
 	if err != nil {
 		return err
 	}
@@ -548,11 +562,13 @@ func (r *run) nothingHeld() {
 		"不做验证：数据太少，没有留出的文档（可用更多数据，或在 dataset.validation 中给出专门的文件）"))
 }
 
-// fingerprint stands for all that decides what a run comes to.
+// fingerprint stands for all that decides what a run comes to: the split into
+// micro-batches, recomputing and the number of threads do not.
 func (r *run) fingerprint() string {
 	c := *r.cfg
 	c.Out, c.Name, c.Threads, c.SaveAs, c.Dataset.Cache = "", "", 0, "", ""
 	c.Watch, c.Save = WatchConfig{}, CheckpointConfig{}
+	c.Train.MicroTokens, c.Train.Recompute = 0, false
 	h := sha256.New()
 	for line := range strings.Lines(c.marshal()) {
 		if !strings.HasPrefix(line, "#") {

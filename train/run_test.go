@@ -37,7 +37,7 @@ func smallRun(t testing.TB) *Config {
 	c := &Config{Task: TaskCausalLM, Out: filepath.Join(dir, "out"), Threads: 2, Data: []SourceConfig{{Path: data, Separator: "blank"}}}
 	c.Model = ModelConfig{Tokenizer: dir, Layers: 2, Width: 32, Heads: 2, Context: 64}
 	c.Train = LengthConfig{Steps: 12, BatchTokens: 256, MicroTokens: 128, EMA: 0.9}
-	c.Dataset.HeldOut = 0.1
+	c.Dataset.HeldOut = new(0.1)
 	c.Watch.ValidateEvery = 4
 	return c
 }
@@ -51,7 +51,17 @@ func finished(t testing.TB, c *Config, opt RunOptions) []byte {
 	if err := Run(t.Context(), c, opt); err != nil {
 		t.Fatal(err)
 	}
-	data, err := os.ReadFile(filepath.Join(c.Out, weightsFile))
+	return learnt(t, c)
+}
+
+// learnt returns what a finished run has learnt.
+func learnt(t testing.TB, c *Config) []byte {
+	t.Helper()
+	name := weightsFile
+	if c.LoRA != nil {
+		name = adapterFile
+	}
+	data, err := os.ReadFile(filepath.Join(c.Out, name))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -132,11 +142,93 @@ func inPieces(t *testing.T, c *Config) []byte {
 			t.Fatal(err)
 		}
 	}
-	data, err := os.ReadFile(filepath.Join(c.Out, weightsFile))
+	return learnt(t, c)
+}
+
+// TestTaskIsTheSame is TestRunIsTheSame for the tasks whose sequences have
+// lengths of their own, odd ones too, and for the other optimizers.
+func TestTaskIsTheSame(t *testing.T) {
+	pretrained := smallRun(t)
+	pretrained.Train.Steps, pretrained.Model.Context = 3, 128
+	finished(t, pretrained, RunOptions{})
+	masked := maskedRun(t)
+	encoder := copyOf(t, masked)
+	encoder.Train.Steps = 3
+	finished(t, encoder, RunOptions{})
+	words := strings.Fields("the cat sees a bird and no dog under the old moon")
+	tune := func(task, base string, record func(i int, text string) string) *Config {
+		path := filepath.Join(t.TempDir(), task+".jsonl")
+		var lines strings.Builder
+		for i := range 60 {
+			fmt.Fprintln(&lines, record(i, fmt.Sprintf("%s %d", strings.Join(words[:1+i*7%len(words)], " "), i)))
+		}
+		if err := os.WriteFile(path, []byte(lines.String()), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		c := &Config{Task: task, Threads: 2, Data: []SourceConfig{{Path: path}}}
+		c.Model.Base = base
+		c.Train = LengthConfig{Steps: 7, MicroTokens: 1024}
+		c.Dataset.HeldOut = new(0.2)
+		return c
+	}
+	classify := func(i int, text string) string {
+		return fmt.Sprintf(`{"text":%q,"label":%q}`, text, []string{"even", "odd"}[i%2])
+	}
+	dpo := func(i int, text string) string {
+		return fmt.Sprintf(`{"prompt":%q,"chosen":"yes, %d","rejected":"no"}`, text, i)
+	}
+	optimizer := func(kind string) *Config {
+		c := smallRun(t)
+		c.Optimizer.Kind = kind
+		return c
+	}
+	adapted := tune(TaskClassify, encoder.Out, classify)
+	adapted.LoRA = &LoRAConfig{Rank: 2, Dropout: 0.1}
+	for name, base := range map[string]*Config{
+		"masked-lm": masked,
+		"muon":      optimizer("muon"),
+		"adafactor": optimizer("adafactor"),
+		"sgd":       optimizer("sgd"),
+		"classify":  tune(TaskClassify, encoder.Out, classify),
+		"decoder":   tune(TaskClassify, pretrained.Out, classify),
+		"lora":      adapted,
+		"dpo":       tune(TaskDPO, pretrained.Out, dpo),
+		"chat": tune(TaskChat, pretrained.Out, func(i int, text string) string {
+			return fmt.Sprintf(`{"messages":[{"role":"user","content":%q},{"role":"assistant","content":"no, %d"}]}`, text, i)
+		}),
+	} {
+		for _, dtype := range []string{"f32", "bf16"} {
+			t.Run(name+"/"+dtype, func(t *testing.T) {
+				base := copyOf(t, base)
+				base.DType = dtype
+				want := finished(t, copyOf(t, base), RunOptions{})
+				one := copyOf(t, base)
+				one.Threads, one.Train.MicroTokens = 1, 16
+				same(t, finished(t, one, RunOptions{}), want)
+				same(t, inPieces(t, copyOf(t, base)), want)
+			})
+		}
+	}
+}
+
+// maskedRun is smallRun for a masked language model.
+func maskedRun(t *testing.T) *Config {
+	t.Helper()
+	c := smallRun(t)
+	text, err := os.Open(c.Data[0].Path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return data
+	defer text.Close()
+	tok, err := tokenizer.TrainWordPiece(t.Context(), nil, tokenizer.TrainOptions{VocabSize: 200}, text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := tok.Save(filepath.Join(c.Model.Tokenizer, "tokenizer.json")); err != nil {
+		t.Fatal(err)
+	}
+	c.Task = TaskMaskedLM
+	return c
 }
 
 // TestRunRefuses demands an error for what cannot be meant.
@@ -154,13 +246,20 @@ func TestRunRefuses(t *testing.T) {
 		{"rate", func(c *Config) { c.Optimizer.Rate = -1 }, "optimizer.rate"},
 		{"layers", func(c *Config) { c.Model.Layers = -1 }, "model.layers: -1 is not between"},
 		{"width", func(c *Config) { c.Model.Width = 1 << 60 }, "model.width"},
-		{"momentum", func(c *Config) { c.Optimizer.Momentum = math.NaN() }, "optimizer.momentum: NaN"},
-		{"eps", func(c *Config) { c.Optimizer.Eps = math.NaN() }, "optimizer.eps: NaN"},
+		{"momentum", func(c *Config) { c.Optimizer.Momentum = new(math.NaN()) }, "optimizer.momentum: NaN"},
+		{"eps", func(c *Config) { c.Optimizer.Eps = new(math.NaN()) }, "optimizer.eps: NaN"},
 		{"dropout", func(c *Config) { c.LoRA = &LoRAConfig{Dropout: 1.5} }, "lora.dropout"},
 		{"no dropout in qwen3", func(c *Config) { c.Train.Dropout = 0.1 }, "train.dropout: 0.1 is for"},
 		{"passes", func(c *Config) { c.Data[0].Passes = -1 }, "data.passes"},
 		{"skip limit", func(c *Config) { c.Train.SkipLimit = -1 }, "train.skip_limit"},
 		{"all left out", func(c *Config) { c.Data[0].Separator, c.Dataset.Evaluation = "file", []string{c.Data[0].Path} }, "0 are duplicates, 1 contaminated"},
+		{"setting of another optimizer", func(c *Config) { c.Optimizer.Momentum = new(0.9) }, "optimizer.momentum: adamw has no such setting"},
+		{"setting of another schedule", func(c *Config) { c.Schedule = ScheduleConfig{Kind: "constant", Floor: new(0.1)} }, "schedule.floor: a schedule constant has"},
+		{"smoothing of pairs", func(c *Config) { c.Task, c.Model.Base, c.Train.LabelSmoothing = TaskDPO, "x", 0.1 }, "train.label_smoothing: it has no effect"},
+		{"phase of another source", func(c *Config) { c.Phases = []PhaseConfig{{From: 0.5, Weights: map[string]float64{"x": 1}}} }, `no source is named "x"`},
+		{"phase past the end", func(c *Config) { c.Phases = []PhaseConfig{{From: 1.5}} }, "phase.from"},
+		{"batch of less than a row", func(c *Config) { c.Train.BatchTokens = 32 }, "train.batch_tokens: 32 is less"},
+		{"tokenizer of another name", func(c *Config) { c.Model.Tokenizer = c.Data[0].Path }, "want a folder, or the tokenizer.json"},
 		{"head of its own", func(c *Config) { c.Task = TaskClassify }, "model.base"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -253,6 +352,21 @@ func TestConfig(t *testing.T) {
 	}
 	if again.Text() != c.Text() {
 		t.Errorf("a config changes when it is read again:\n%s\n%s", c.Text(), again.Text())
+	}
+	zero, err := ParseConfig([]byte("out = 'x'\n[[data]]\npath = 'x'\n[model]\ntokenizer = 'x'\n[train]\nclip = 0\n[optimizer]\nweight_decay = 0\n" +
+		"[schedule]\nwarmup = 0\nfloor = 0\n[dataset]\nheld_out = 0\n[[phase]]\nfrom = 0.9\nweights = {chat = 1}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	zero.Task = TaskCausalLM
+	if err := zero.Complete(); err != nil {
+		t.Fatal(err)
+	}
+	if n := *zero.Train.Clip + *zero.Optimizer.WeightDecay + *zero.Schedule.Warmup + *zero.Schedule.Floor + *zero.Dataset.HeldOut; n != 0 {
+		t.Errorf("what is given as 0 is not:\n%s", zero.Text())
+	}
+	if len(zero.Phases) != 1 || zero.Phases[0].Weights["chat"] != 1 {
+		t.Errorf("phases %v", zero.Phases)
 	}
 	for _, bad := range []struct{ text, want string }{
 		{"task = 'causal-lm'\nsteps = 3\n", `line 2: there is no key "steps"`},

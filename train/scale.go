@@ -72,22 +72,28 @@ func (c *Config) Scale(s Supply) (*Plan, error) {
 	if c.Model.Context%2 != 0 {
 		return nil, fmt.Errorf("model.context: %d is not even", c.Model.Context)
 	}
+	if n := c.Train.BatchTokens; n > 0 && n < c.Model.Context {
+		return nil, fmt.Errorf("train.batch_tokens: %d is less than a sequence of model.context, %d tokens", n, c.Model.Context)
+	}
 	if c.IsLanguageModel() {
 		c.scaleText(s, p)
 	} else {
 		c.scaleExamples(s, p)
 	}
 	c.scaleRate(p)
-	part := func(share float64) int {
-		if share < 1 {
-			return int(math.Round(share * float64(p.Steps)))
+	part := func(share *float64) int {
+		switch {
+		case share == nil:
+			return 0
+		case *share < 1:
+			return int(math.Round(*share * float64(p.Steps)))
 		}
-		return int(share)
+		return int(*share)
 	}
 	p.Warmup, p.Decay = part(c.Schedule.Warmup), part(c.Schedule.Decay)
 	set(&c.Watch.ValidateEvery, max(1, p.Steps/10))
 	set(&c.Watch.SampleEvery, max(1, p.Steps/10))
-	work := 6 * float64(p.Blocks+s.Vocab*p.Width) * float64(p.Tokens)
+	work := 6 * (float64(p.Blocks+s.Vocab*p.Width) + attentionWork(p)) * float64(p.Tokens)
 	if s.FLOPS > 0 {
 		p.Time = time.Duration(work / (trainShare * s.FLOPS) * float64(time.Second))
 	}
@@ -96,6 +102,16 @@ func (c *Config) Scale(s Supply) (*Plan, error) {
 		return nil, fmt.Errorf("training would take some %d MB of memory, the machine has %d MB free: choose a smaller model or train.micro_tokens", p.Memory>>20, s.Machine>>20)
 	}
 	return p, nil
+}
+
+// attentionWork is the part of attention in the work of a token, in parameters
+// that would take as much.
+func attentionWork(p *Plan) float64 {
+	work := 2 * float64(p.Layers) * float64(p.Width) * float64(p.Context)
+	if !p.Encoder { // a token sees half of the others
+		work /= 2
+	}
+	return work
 }
 
 // scaleModel chooses the shape of a new model: as wide as aspect times its

@@ -9,7 +9,7 @@ func TestSmoothedBits(t *testing.T) {
 	for i, smoothing := range []float64{0, 0.3} {
 		c := smallRun(t)
 		c.Train.Steps, c.Watch.ValidateEvery, c.Train.LabelSmoothing, c.Train.EMA = 1, 1, smoothing, 0
-		c.Schedule.Warmup, c.Schedule.Kind = 1, "constant" // the first step changes nothing
+		c.Schedule.Warmup, c.Schedule.Kind = new(1.0), "constant" // the first step changes nothing
 		finished(t, c, RunOptions{Told: func(e Event) {
 			if e.Validation != nil {
 				first[i] = *e.Validation

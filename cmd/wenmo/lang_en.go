@@ -243,7 +243,7 @@ depend on the number of threads.`,
 	"train.example": `wenmo tokenizer train --file corpus.txt --vocab 8000 --out my-tokenizer
 wenmo tokenizer train --type wordpiece --file corpus.txt --vocab 20000 --out my-bert
 wenmo tokenizer train --type unigram --file corpus.txt --vocab 16000 --out my-unigram`,
-	"flag.train_file":          "text `FILE` to learn from; may be given several times",
+	"flag.train_file":          "text `FILE` to learn from, a folder or a glob, also .jsonl, .csv, .tsv, .parquet, .gz and .zst; may be given several times",
 	"flag.train_type":          "`TYPE` of the vocabulary",
 	"flag.vocab":               "`N` tokens in all",
 	"flag.special_tokens":      "`LIST` of special tokens, which get the first ids (if none are given, BPE has <|endoftext|>, <|im_start|>, <|im_end|>; WordPiece BERT's five; Unigram <unk>, <s>, </s>)",

@@ -239,7 +239,7 @@ WordPiece（BERT 所用，转为小写并去掉重音）或 Unigram（SentencePi
 	"train.example": `wenmo tokenizer train --file corpus.txt --vocab 8000 --out my-tokenizer
 wenmo tokenizer train --type wordpiece --file corpus.txt --vocab 20000 --out my-bert
 wenmo tokenizer train --type unigram --file corpus.txt --vocab 16000 --out my-unigram`,
-	"flag.train_file":          "用来学习的文本文件 `FILE`，可给出多次",
+	"flag.train_file":          "用来学习的文本文件 `FILE`、文件夹或通配符，也可以是 .jsonl、.csv、.tsv、.parquet、.gz、.zst，可给出多次",
 	"flag.train_type":          "词表的种类 `TYPE`",
 	"flag.vocab":               "一共 `N` 个 token",
 	"flag.special_tokens":      "特殊 token 的列表 `LIST`，占用最前面的 id（不给出时：BPE 用 <|endoftext|>、<|im_start|>、<|im_end|>，WordPiece 用 BERT 的五个，Unigram 用 <unk>、<s>、</s>）",

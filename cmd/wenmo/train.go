@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"wenmo/dataset"
 	"wenmo/internal/progress"
 	"wenmo/tokenizer"
 )
@@ -64,18 +65,18 @@ func trainCommand() *cobra.Command {
 func (t *training) run(ctx context.Context, cmd *cobra.Command) error {
 	sources := make([]io.Reader, len(t.files))
 	var size int64
+	known := true // the size of all
 	for i, name := range t.files {
-		f, err := os.Open(name)
+		f, n, err := dataset.OpenText(ctx, name, dataset.ReadOptions{Log: func(text string) { cmd.PrintErrln(text) }})
 		if err != nil {
 			return err
 		}
 		defer f.Close()
-		info, err := f.Stat()
-		if err != nil {
-			return err
-		}
-		size += info.Size()
+		size, known = size+n, known && n > 0
 		sources[i] = f
+	}
+	if !known {
+		size = 0
 	}
 	show := &trainProgress{cmd: cmd, size: size}
 	t.options.Progress = show.set

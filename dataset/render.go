@@ -1,0 +1,82 @@
+package dataset
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"wenmo/chat"
+)
+
+// Templates make documents of records in any form. They are Jinja templates
+// whose variables are the fields of a record, and line, where it stands in its
+// file: so phrasings can take turns. A record for which one that is set renders
+// to nothing but white space is left out.
+type Templates struct {
+	Text string `json:"text,omitempty"` // the text of the document
+	// User and Answer are the turns of a conversation of one exchange.
+	User   string `json:"user,omitempty"`
+	Answer string `json:"answer,omitempty"`
+}
+
+// renderer has the parsed Templates; nil where there are none.
+type renderer struct {
+	text, user, answer *chat.Template
+}
+
+func (t Templates) parse() (*renderer, error) {
+	if t == (Templates{}) {
+		return nil, nil
+	}
+	if (t.User == "") != (t.Answer == "") || t.Text != "" && t.User != "" {
+		return nil, fmt.Errorf("templates: want one of the text, or those of user and answer")
+	}
+	r := &renderer{}
+	for _, part := range []struct {
+		name, source string
+		to           **chat.Template
+	}{{"template", t.Text, &r.text}, {"user", t.User, &r.user}, {"answer", t.Answer, &r.answer}} {
+		if part.source == "" {
+			continue
+		}
+		parsed, err := chat.Parse(part.source, part.name)
+		if err != nil {
+			return nil, err
+		}
+		*part.to = parsed
+	}
+	return r, nil
+}
+
+// render makes the document's text or conversation of its fields.
+func (r *renderer) render(doc *Document, line int) error {
+	vars := chat.NewDict("line", int64(line))
+	for name, raw := range doc.Fields {
+		v, err := chat.ParseJSON(raw)
+		if err != nil {
+			return fmt.Errorf("field %q: %w", name, err)
+		}
+		vars.Set(name, v)
+	}
+	doc.Text, doc.Messages, doc.bare = "", nil, false
+	fill := func(t *chat.Template) (string, error) {
+		text, err := t.RenderValues(vars, time.Time{})
+		text = strings.TrimSpace(text)
+		doc.leave = doc.leave || text == ""
+		return text, err
+	}
+	if r.text != nil {
+		text, err := fill(r.text)
+		doc.Text = text
+		return err
+	}
+	user, err := fill(r.user)
+	if err != nil {
+		return err
+	}
+	answer, err := fill(r.answer)
+	if err == nil && !doc.leave {
+		doc.Messages = []chat.Message{{Role: "user", Content: user}, {Role: "assistant", Content: answer}}
+	}
+	return err
+}
