@@ -39,7 +39,7 @@ func WriteEvalPage(w io.Writer, title string, results []*EvalResult, lang string
 
 // evalModel is what the model's head lets it do.
 func (m *Model) evalModel() eval.Model {
-	e := eval.Model{Name: m.m.Architecture, Labels: m.m.Labels, Regression: m.m.Problem == model.Regression}
+	e := eval.Model{Name: m.m.Architecture, Labels: m.m.Labels, Regression: m.m.Problem == model.Regression, MultiLabel: m.m.Problem == model.MultiLabel}
 	switch m.m.Head {
 	case model.CausalHead:
 		e.LogLikelihood, e.Generate = m.logLikelihoods, m.writeTexts

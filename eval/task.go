@@ -24,6 +24,7 @@ type Model struct {
 
 	Labels     []string // of Classify and Tag: the name of each class
 	Regression bool     // Classify gives numbers, not classes
+	MultiLabel bool     // of any number of classes that a text has
 }
 
 // Request asks how likely Continuation is after Context, "" being the start of a
@@ -105,6 +106,7 @@ var Tasks = map[string]Task{
 	"generate":    generate,
 	"hellaswag":   hellaSwag,
 	"lambada":     lambada,
+	"multilabel":  multiLabel,
 	"perplexity":  perplexity,
 	"piqa":        piqa,
 	"regression":  regression,

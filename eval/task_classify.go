@@ -16,6 +16,9 @@ var classify = Task{
 		if j.model.Classify == nil || j.model.Regression {
 			return nil, fmt.Errorf("%s has no head that classifies texts", j.model.Name)
 		}
+		if j.model.MultiLabel {
+			return nil, fmt.Errorf("%s gives a text any number of labels: evaluate it by multilabel", j.model.Name)
+		}
 		var labels []int
 		texts, err := parse(j, func(r *Row) (TextPair, error) {
 			t, err := textPair(r)

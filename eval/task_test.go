@@ -302,3 +302,46 @@ func TestRegressionBroken(t *testing.T) {
 		t.Errorf("%+v, want no error in three rows", r)
 	}
 }
+
+// Labels: text of a's, b's and c's has the labels a, b and c, one of them
+// predicted wrongly twice.
+func TestMultiLabel(t *testing.T) {
+	m := fake()
+	if _, err := Evaluate(t.Context(), m, "multilabel", write(t, `{"text":"a","label":["a"]}`), Options{}); err == nil {
+		t.Error("no error of a model for one label")
+	}
+	m.Labels, m.MultiLabel = []string{"a", "b", "c", "d"}, true
+	m.Classify = func(_ context.Context, texts []TextPair, _ func(int)) ([]Scores, error) {
+		var out []Scores
+		for _, t := range texts {
+			var s Scores
+			for _, l := range m.Labels {
+				s.Logits = append(s.Logits, float32(strings.Count(t.Text, l))-0.5)
+			}
+			out = append(out, s)
+		}
+		return out, nil
+	}
+	data := write(t,
+		`{"text":"ab","labels":["a","b"]}`, `{"text":"c","labels":["C"]}`, `{"text":"e","labels":[]}`,
+		`{"text":"ac","labels":["a"]}`, `{"text":"b","label":["b","c"]}`, `{"text":"b","label":["x"]}`)
+	r, err := Evaluate(t.Context(), m, "multilabel", data, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// By scikit-learn's definitions: a 2 of 2, b 2 of 2, c 1 right, 2 predicted, 2 there, d nothing.
+	want := map[string]float64{
+		"accuracy": 3. / 5, "f1_micro": 5. / 6, "f1_macro": 2.5 / 4, "precision_micro": 5. / 6, "recall_micro": 5. / 6, "hamming_loss": 2. / 20,
+	}
+	for name, value := range want {
+		if got, ok := r.Metric(name); !ok || math.Abs(got-value) > 1e-12 {
+			t.Errorf("%s %v, want %v", name, got, value)
+		}
+	}
+	if r.Count != 5 || r.Broken != 1 {
+		t.Errorf("%d rows, %d broken, want 5 and 1", r.Count, r.Broken)
+	}
+	if _, err := Evaluate(t.Context(), m, "classify", data, Options{}); err == nil || !strings.Contains(err.Error(), "multilabel") {
+		t.Errorf("error %v of classify, want one that names multilabel", err)
+	}
+}

@@ -345,6 +345,7 @@ wenmo tokenizer train --type unigram --file corpus.txt --vocab 16000 --out my-un
 	"task.classify":            "texts and their label: accuracy, F1, calibration; for a model that classifies",
 	"task.cloze":               "which idiom fills the gap of a text (ChID)",
 	"task.cmrc":                "answers in a text, by the rules of CMRC 2018; for a model that answers",
+	"task.multilabel":          "accuracy, F1 and Hamming loss of a classifier with any number of labels for a text",
 	"task.crows-pairs":         "how often the stereotype is the likelier sentence (CrowS-Pairs)",
 	"task.generate":            "written answers against references: BLEU, chrF, ROUGE, exact match",
 	"task.hellaswag":           "how a scene goes on (HellaSwag)",

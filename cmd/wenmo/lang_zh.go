@@ -341,6 +341,7 @@ wenmo tokenizer train --type unigram --file corpus.txt --vocab 16000 --out my-un
 	"task.classify":            "文本及其标签：准确率、F1、校准；用于分类模型",
 	"task.cloze":               "哪个成语填入空格（ChID）",
 	"task.cmrc":                "在文中找答案，按 CMRC 2018 的规则；用于问答模型",
+	"task.multilabel":          "一条文本可有多个标签的分类器的准确率、F1 和汉明损失",
 	"task.crows-pairs":         "带刻板印象的一句更可能的比例（CrowS-Pairs）",
 	"task.generate":            "生成的回答与参考答案比较：BLEU、chrF、ROUGE、完全匹配",
 	"task.hellaswag":           "场景如何继续（HellaSwag）",

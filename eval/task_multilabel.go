@@ -1,0 +1,112 @@
+package eval
+
+import (
+	"fmt"
+	"strings"
+)
+
+// multiLabel is the classification of texts, or of pairs of them, with any number
+// of labels each. A row has a list of their names; a label is predicted where its
+// logit is above 0. The figures are those of scikit-learn: accuracy is the share
+// of texts whose labels are all right, hamming_loss that of single labels which
+// are wrong, and F1 is 0 where nothing is there to find.
+var multiLabel = Task{
+	run: func(j *job) (metrics, error) {
+		if j.model.Classify == nil || !j.model.MultiLabel {
+			return nil, fmt.Errorf("%s has no head that gives a text any number of labels", j.model.Name)
+		}
+		var want [][]bool
+		texts, err := parse(j, func(r *Row) (TextPair, error) {
+			t, err := textPair(r)
+			if err != nil {
+				return t, err
+			}
+			labels, err := labelsOf(r, j.model.Labels)
+			if err == nil {
+				want = append(want, labels)
+			}
+			return t, err
+		})
+		if err != nil {
+			return nil, err
+		}
+		found, err := j.model.Classify(j.ctx, texts, j.done(len(texts)))
+		if err != nil {
+			return nil, err
+		}
+		for _, s := range found {
+			j.count(s.Truncated)
+		}
+		return func(items []int) []Metric { return multiLabelMetrics(items, want, found) }, nil
+	},
+}
+
+// labelsOf says which of the model's labels a row has.
+func labelsOf(r *Row, labels []string) ([]bool, error) {
+	names, err := r.texts("labels", "label")
+	if err != nil {
+		return nil, err
+	}
+	has := make([]bool, len(labels))
+names:
+	for _, name := range names {
+		for i, l := range labels {
+			if strings.EqualFold(l, name) {
+				has[i] = true
+				continue names
+			}
+		}
+		return nil, fmt.Errorf("%q is none of the model's %d labels", name, len(labels))
+	}
+	return has, nil
+}
+
+// hits count the predictions of a label.
+type hits struct{ right, predicted, there float64 }
+
+func (h hits) precision() float64 { return ratio(h.right, h.predicted) }
+func (h hits) recall() float64    { return ratio(h.right, h.there) }
+func (h hits) f1() float64        { return harmonic(h.precision(), h.recall()) }
+
+func multiLabelMetrics(items []int, want [][]bool, found []Scores) []Metric {
+	labels := make([]hits, len(want[0]))
+	var all hits
+	exact, wrong := 0, 0
+	for _, i := range items {
+		before := wrong
+		for l := range labels {
+			is, there := found[i].Logits[l] > 0, want[i][l]
+			if is != there {
+				wrong++
+			}
+			for _, h := range []*hits{&labels[l], &all} {
+				h.right += one(is && there)
+				h.predicted += one(is)
+				h.there += one(there)
+			}
+		}
+		if wrong == before {
+			exact++
+		}
+	}
+	macro := 0.0
+	for _, h := range labels {
+		macro += h.f1() / float64(len(labels))
+	}
+	n := float64(len(items))
+	return []Metric{
+		{"accuracy", Maybe(float64(exact) / n)},
+		{"f1_micro", Maybe(all.f1())},
+		{"f1_macro", Maybe(macro)},
+		{"precision_micro", Maybe(all.precision())},
+		{"recall_micro", Maybe(all.recall())},
+		{"hamming_loss", Maybe(float64(wrong) / (n * float64(len(labels))))},
+	}
+}
+
+func one(is bool) float64 {
+	if is {
+		return 1
+	}
+	return 0
+}
