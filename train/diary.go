@@ -150,10 +150,8 @@ func (d *diary) note(e Event) error {
 		for name, x := range v.Metrics {
 			scalars["validation/"+name] = x
 		}
-	default:
-		return nil
 	}
-	if d.events != nil {
+	if d.events != nil && len(scalars) > 0 {
 		for tag, x := range scalars {
 			if err := d.events.Scalar(tag, int64(e.Step), time.Now(), x); err != nil {
 				return err
