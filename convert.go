@@ -48,6 +48,11 @@ func Convert(ctx context.Context, src, dst string, opt ConvertOptions) error {
 		return err
 	}
 	gguf := strings.HasSuffix(dst, ".gguf")
+	if a, err := os.Stat(s.path); err == nil {
+		if b, err := os.Stat(dst); err == nil && os.SameFile(a, b) {
+			return fmt.Errorf("%s: source and destination are the same", dst)
+		}
+	}
 	switch {
 	case s.file.Packed():
 		return fmt.Errorf("%s: a packed model cannot be converted; convert what it was made of", s.path)

@@ -125,7 +125,9 @@ func (o *ModelOptions) fit(context int) error {
 		return fmt.Errorf("%d tokens before (-d), %d of the prompt (-p) and %d new ones (-n), with the one that ends the prefill, are more than the context of %d",
 			o.Depth, o.Prompt, o.Generate, context)
 	}
-	o.Prompt = max(1, room*o.Prompt/(o.Prompt+o.Generate))
+	if o.Prompt > 0 {
+		o.Prompt = max(1, room*o.Prompt/(o.Prompt+o.Generate))
+	}
 	o.Generate = room - o.Prompt
 	return nil
 }

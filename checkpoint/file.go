@@ -76,6 +76,12 @@ func openDir(dir string) (*File, error) {
 	case 1:
 		return openFile(ggufs[0])
 	case 0:
+		if exists(filepath.Join(dir, "adapter_model.safetensors")) {
+			return nil, fmt.Errorf("%s: it holds an adapter, not a model: %w", dir, fs.ErrNotExist)
+		}
+		if exists(filepath.Join(dir, "checkpoints")) && exists(filepath.Join(dir, "run.toml")) {
+			return nil, fmt.Errorf("%s: a training that has not ended (go on with it: wenmo pretrain or finetune --resume --out %[1]s): %w", dir, fs.ErrNotExist)
+		}
 		return nil, fmt.Errorf("%s: no %s, %s or .gguf file in it: %w", dir, singleFile, indexFile, fs.ErrNotExist)
 	}
 	return nil, fmt.Errorf("%s: %d .gguf files in it; name one", dir, len(ggufs))

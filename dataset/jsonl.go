@@ -22,6 +22,9 @@ func (f *dataFile) readJSON(rec record) (Document, error) {
 		return Document{}, fmt.Errorf("not a JSON object: %w", err)
 	}
 	doc := Document{Fields: fields}
+	if f.templates != nil {
+		return doc, nil
+	}
 	field := f.textField()
 	if raw, ok := doc.Fields[field]; ok && string(raw) != "null" {
 		if doc.Text, err = unquote(raw); err != nil {

@@ -81,14 +81,14 @@ func NewMixture(c *Corpus, opt MixtureOptions) (*Mixture, error) {
 	}
 	for i, p := range opt.Phases {
 		if !(p.From >= 0 && p.From < 1) || i > 0 && p.From <= opt.Phases[i-1].From {
-			return nil, fmt.Errorf("phase %d begins at %v of the run, want ascending fractions below 1", i, p.From)
+			return nil, fmt.Errorf("phase %d begins at %v of the run, want ascending fractions below 1", i+1, p.From)
 		}
 		if opt.Steps < 1 {
 			return nil, errors.New("phases in a run of no known number of steps")
 		}
 		for name := range p.Weights {
 			if !slices.ContainsFunc(c.sources, func(s corpusSource) bool { return s.name() == name }) {
-				return nil, fmt.Errorf("phase %d: no source is named %q", i, name)
+				return nil, fmt.Errorf("phase %d: no source is named %q", i+1, name)
 			}
 		}
 		var weights []float64
@@ -96,7 +96,7 @@ func NewMixture(c *Corpus, opt MixtureOptions) (*Mixture, error) {
 			weights = append(weights, p.Weights[s.name()])
 		}
 		if err := m.addPhase(int(p.From*float64(opt.Steps)), weights); err != nil {
-			return nil, fmt.Errorf("phase %d: %w", i, err)
+			return nil, fmt.Errorf("phase %d: %w", i+1, err)
 		}
 	}
 	return m, nil

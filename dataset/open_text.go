@@ -11,13 +11,13 @@ import (
 // OpenText opens what a tokenizer learns from: a text file as it is, compressed
 // or not, and of all else that Read takes the texts of the documents and the
 // contents of messages, with a line end behind each. size is the number of its
-// bytes, 0 where it is not known.
-func OpenText(ctx context.Context, path string, opt ReadOptions) (text io.ReadCloser, size int64, err error) {
+// bytes, 0 where it is not known; log is ReadOptions.Log.
+func OpenText(ctx context.Context, path string, log func(string)) (text io.ReadCloser, size int64, err error) {
 	format, compression := formatOf(path)
 	info, err := os.Stat(path)
 	if err != nil || !info.Mode().IsRegular() || format != "" && format != "txt" {
 		d := &documentText{}
-		d.next, d.stop = iter.Pull2(Read(ctx, path, opt))
+		d.next, d.stop = iter.Pull2(Read(ctx, path, ReadOptions{Log: log}))
 		return d, 0, nil
 	}
 	if info.Size() == 0 {
@@ -35,6 +35,10 @@ func OpenText(ctx context.Context, path string, opt ReadOptions) (text io.ReadCl
 	if err != nil {
 		f.Close()
 		return nil, 0, fmt.Errorf("%s: %w", path, err)
+	}
+	if _, err := in.Peek(1); err == io.EOF {
+		f.Close()
+		return nil, 0, fmt.Errorf("%s: %w", path, ErrEmpty)
 	}
 	return &unpackedText{in, f}, 0, nil
 }
@@ -60,6 +64,9 @@ type documentText struct {
 	stop func()
 	left []byte
 	err  error
+
+	some bool  // there was a text
+	bare error // of the first record without one
 }
 
 // Close implements io.Closer.
@@ -81,17 +88,20 @@ func (r *documentText) Read(b []byte) (int, error) {
 	return n, nil
 }
 
-// document returns the text of the next document.
+// document returns the text of the next document; that none has one is an error.
 func (r *documentText) document() (text []byte, err error) {
 	d, err, ok := r.next()
 	switch {
+	case !ok && !r.some && r.bare != nil:
+		return nil, r.bare
 	case !ok:
 		return nil, io.EOF
 	case err != nil:
 		return nil, err
-	case d.bare:
-		return nil, d.lacks("no text", "text")
+	case d.bare && r.bare == nil:
+		r.bare = d.lacks("no text", "text")
 	}
+	r.some = r.some || !d.bare
 	for part := range documentTexts(&d) {
 		text = append(append(text, part...), '\n')
 	}

@@ -313,7 +313,7 @@ func TestOpenText(t *testing.T) {
 		{"empty.txt", "", "no documents"},
 		{"none.json", "", "no text"},
 	} {
-		f, _, err := OpenText(t.Context(), write(t, c.name, contents[c.name]), ReadOptions{})
+		f, _, err := OpenText(t.Context(), write(t, c.name, contents[c.name]), nil)
 		var got []byte
 		if err == nil {
 			got, err = io.ReadAll(f)

@@ -9,9 +9,9 @@ import (
 )
 
 // Templates make documents of records in any form. They are Jinja templates
-// whose variables are the fields of a record, and line, where it stands in its
-// file: so phrasings can take turns. A record for which one that is set renders
-// to nothing but white space is left out.
+// whose variables are the fields of a record (of a text file: text), and line, where
+// it stands in its file: so phrasings can take turns. White space around what they
+// render is cut off; a record for which one is left with nothing is left out.
 type Templates struct {
 	Text string `json:"text,omitempty"` // the text of the document
 	// User and Answer are the turns of a conversation of one exchange.
@@ -50,7 +50,7 @@ func (t Templates) parse() (*renderer, error) {
 
 // render makes the document's text or conversation of its fields.
 func (r *renderer) render(doc *Document, line int) error {
-	vars := chat.NewDict("line", int64(line))
+	vars := chat.NewDict("text", doc.Text)
 	for name, raw := range doc.Fields {
 		v, err := chat.ParseJSON(raw)
 		if err != nil {
@@ -58,6 +58,7 @@ func (r *renderer) render(doc *Document, line int) error {
 		}
 		vars.Set(name, v)
 	}
+	vars.Set("line", int64(line))
 	doc.Text, doc.Messages, doc.bare = "", nil, false
 	fill := func(t *chat.Template) (string, error) {
 		text, err := t.RenderValues(vars, time.Time{})

@@ -110,7 +110,9 @@ func (p *preparer) encodeBatch(enc Encoder, b *batch) encoded {
 		}
 		e.info.Truncated += int64(cut.Truncated)
 		e.info.Dropped += int64(cut.Dropped)
-		p.addDocument(&e, &doc, seqs)
+		if cut.Dropped == 0 || len(seqs) > 0 {
+			p.addDocument(&e, &doc, seqs)
+		}
 	}
 	return e
 }

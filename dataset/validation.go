@@ -2,6 +2,7 @@ package dataset
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"iter"
 	"slices"
@@ -56,6 +57,60 @@ func (c *Corpus) Validation(tokens int64, context int) iter.Seq2[Held, error] {
 		}
 		if err != nil {
 			yield(Held{}, err)
+		}
+	}
+}
+
+// ValidationFiles gives the documents of files that are there to validate on, as
+// Validation gives those held out, in the order of the files.
+func ValidationFiles(ctx context.Context, path string, read ReadOptions, enc Encoder, tokens int64, context int) iter.Seq2[Held, error] {
+	return func(yield func(Held, error) bool) {
+		sum := int64(0)
+		for d, err := range Read(ctx, path, read) {
+			var seqs []Sequence
+			if err == nil {
+				seqs, _, err = enc.Encode(&d)
+			}
+			if err != nil {
+				yield(Held{}, err)
+				return
+			}
+			bytes := 0
+			for text := range documentTexts(&d) {
+				bytes += len(text)
+			}
+			for _, s := range seqs {
+				if tokens > 0 && sum > 0 && sum+int64(len(s.IDs)) > tokens {
+					return
+				}
+				sum += int64(len(s.IDs))
+				for piece := range pieces(s, context) {
+					if !yield(Held{Sequence: piece, Source: path, Bytes: bytes}, nil) {
+						return
+					}
+					bytes = 0
+				}
+			}
+		}
+	}
+}
+
+// pieces parts a sequence as Validation does.
+func pieces(s Sequence, context int) iter.Seq[Sequence] {
+	if s.Labels == nil {
+		s.Labels = s.IDs
+	}
+	return func(yield func(Sequence) bool) {
+		for from := 0; ; {
+			to := min(from+context, len(s.IDs))
+			piece := Sequence{IDs: s.IDs[from:to], Labels: slices.Clone(s.Labels[from:to])}
+			if from > 0 {
+				piece.Labels[0] = NoLabel
+			}
+			if !yield(piece) || to == len(s.IDs) {
+				return
+			}
+			from = to - 1
 		}
 	}
 }

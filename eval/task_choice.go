@@ -3,6 +3,7 @@ package eval
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 )
@@ -23,6 +24,9 @@ func chooseTask(t Task, read func(r *Row) (question, error)) Task {
 			q, err := read(r)
 			if err == nil && len(q.choices) < 2 {
 				err = fmt.Errorf("%d choices, want at least 2", len(q.choices))
+			}
+			if err == nil && slices.ContainsFunc(q.choices, func(c string) bool { return strings.TrimSpace(c) == "" }) {
+				err = errors.New("a choice without text")
 			}
 			return q, err
 		})

@@ -2,6 +2,7 @@ package eval
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 )
@@ -131,14 +132,16 @@ var regression = Task{
 				return t, err
 			}
 			for _, f := range []string{"score", "label"} {
-				var v float64
-				ok, err := r.field(f, &v)
-				if ok && err == nil {
-					labels = append(labels, v)
+				s, ok := r.String(f)
+				if !ok {
+					continue
 				}
-				if ok || err != nil {
-					return t, err
+				v, err := strconv.ParseFloat(s, 64)
+				if err != nil || math.IsNaN(v) || math.IsInf(v, 0) {
+					return t, fmt.Errorf("field %q: %q is no number", f, s)
 				}
+				labels = append(labels, v)
+				return t, nil
 			}
 			return t, fmt.Errorf("no field %s", quoted([]string{"score", "label"}))
 		})

@@ -1,9 +1,9 @@
 package eval
 
 import (
-	"errors"
+	"encoding/json"
 	"fmt"
-	"slices"
+	"strconv"
 	"strings"
 
 	"wenmo/dataset"
@@ -15,7 +15,8 @@ type tagged struct{ words, tags []string }
 // tokens is the classification of words: parts of speech, or entities tagged B-,
 // I- and O, whose F1 is that of conlleval and seqeval. Rows have
 // "tokens", "words" or "chars" (a text, each character being one) and "tags",
-// "ner" or "upos" (a list, or a text parted by spaces).
+// "ner_tags", "ner" or "upos" (a list, or a text parted by spaces) of labels, or of
+// their numbers.
 var tokens = Task{
 	run: func(j *job) (metrics, error) {
 		if j.model.Tag == nil {
@@ -45,7 +46,11 @@ func taggedRow(r *Row, labels []string) (s tagged, err error) {
 		}
 		s.words = strings.Split(chars, "")
 	}
-	if s.tags, err = r.texts("tags", "ner", "upos"); err != nil {
+	known, err := dataset.NewLabels(labels)
+	if err != nil {
+		return s, err
+	}
+	if s.tags, err = r.tags("tags", "ner_tags", "ner", "upos"); err != nil {
 		return s, err
 	}
 	if len(s.tags) == 1 && len(s.words) != 1 {
@@ -54,12 +59,29 @@ func taggedRow(r *Row, labels []string) (s tagged, err error) {
 	if len(s.tags) != len(s.words) || len(s.words) == 0 {
 		return s, fmt.Errorf("%d tags for %d words", len(s.tags), len(s.words))
 	}
-	for _, t := range s.tags {
-		if !slices.Contains(labels, t) {
-			return s, errors.New("tag " + t + " is none of the model's labels")
+	for i, t := range s.tags {
+		id, err := known.ID(t)
+		if err != nil {
+			return s, err
 		}
+		s.tags[i] = labels[id]
 	}
 	return s, nil
+}
+
+// tags returns a list of tags, numbers in digits.
+func (r *Row) tags(fields ...string) ([]string, error) {
+	for _, f := range fields {
+		var numbers []int
+		if json.Unmarshal(r.Fields[f], &numbers) == nil && numbers != nil {
+			tags := make([]string, len(numbers))
+			for i, n := range numbers {
+				tags[i] = strconv.Itoa(n)
+			}
+			return tags, nil
+		}
+	}
+	return r.texts(fields...)
 }
 
 func tagMetrics(items []int, sentences []tagged, found []Tags, labels []string) []Metric {

@@ -308,9 +308,11 @@ func WeightTable(w *tensor.Weight) *tensor.Table {
 }
 
 // target chooses the type of a packed weight: what --dtype asks for, or the
-// stored one. A row that is no multiple of a block stays float32.
+// stored one. A row that is no multiple of a block stays float32, and so does what
+// is trained on one row of a sequence: bfloat16 products take rows in pairs, and
+// the split into micro-batches would show.
 func (l *Loader) target(name string, t checkpoint.Tensor, in int, layout Layout) checkpoint.DType {
-	if layout.Exact {
+	if layout.Exact || l.train && strings.Contains(name, "pooler.") {
 		return checkpoint.F32
 	}
 	want := map[DType]checkpoint.DType{F32: checkpoint.F32, BF16: checkpoint.BF16, Q8_0: checkpoint.Q8_0, Q4_0: checkpoint.Q4_0}[l.dtype]

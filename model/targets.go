@@ -90,11 +90,7 @@ func (m *Model) SequenceLoss(g *tensor.Graph, logits *tensor.Tensor, t *Targets,
 	if m.Problem == MultiLabel {
 		loss = g.BCE
 	}
-	mean := loss(logits, &t.want)
-	if o.Total == 0 || o.Total == float32(t.rows) {
-		return mean
-	}
-	return g.Scale(mean, float32(t.rows)/o.Total)
+	return loss(logits, &t.want, o.Total)
 }
 
 // SpanLoss compares the logits of a SpanHead, [tokens, 2], with t: the mean of

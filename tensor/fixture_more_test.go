@@ -16,9 +16,9 @@ func runLoss(c *opCase) {
 	t := c.leaf("t", c.last("t"))
 	switch c.Name {
 	case "bce_with_logits":
-		c.output(c.g.BCE(x, t))
+		c.output(c.g.BCE(x, t, 0))
 	case "mse":
-		c.output(c.g.MSE(x, t))
+		c.output(c.g.MSE(x, t, 0))
 		c.gradient("t", t.Grad)
 	case "kl_distill":
 		c.output(c.g.Distill(x, t, float32(c.number("temperature", 1))))

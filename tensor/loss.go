@@ -197,9 +197,10 @@ func ShiftLabels(dst, labels []int32, spans []Span) {
 }
 
 // BCE returns the mean over all elements of the binary cross-entropy of
-// sigmoid(x) against constant t: max(x, 0) − x·t + log(1 + exp(−|x|)).
-func (g *Graph) BCE(x, t *Tensor) *Tensor {
-	return g.meanLoss(node{row: bceBack, x: x, w: t}, bceRow)
+// sigmoid(x) against constant t: max(x, 0) − x·t + log(1 + exp(−|x|)). rows is how
+// many there are in a whole step; 0: those of x.
+func (g *Graph) BCE(x, t *Tensor, rows float32) *Tensor {
+	return g.meanLoss(node{row: bceBack, x: x, w: t}, bceRow, rows)
 }
 
 func bceRow(_ *Graph, n *node, _, r int) {
@@ -218,12 +219,16 @@ func bceBack(n *node, r int, dout, dx, _ []float32) {
 }
 
 // meanLoss returns the mean over all elements of a loss whose row function
-// keeps the sum of each row.
-func (g *Graph) meanLoss(of node, row func(g *Graph, n *node, worker, r int)) *Tensor {
+// keeps the sum of each row. rows is how many there are in a whole step; 0: those
+// of x.
+func (g *Graph) meanLoss(of node, row func(g *Graph, n *node, worker, r int), rows float32) *Tensor {
 	x := of.x
+	if rows == 0 {
+		rows = float32(x.Rows)
+	}
 	n := &g.tasks.node
 	*n = of
-	n.back, n.out, n.s = rowsBack, g.New(1, 1), 1/float32(x.Rows*x.Cols)
+	n.back, n.out, n.s = rowsBack, g.New(1, 1), 1/(rows*float32(x.Cols))
 	n.stats = alloc[float32](&g.mem, x.Rows)
 	g.loop(n, x.Rows, x.Rows*x.Cols, row)
 	n.reduce(false, x.Rows, 1)
@@ -233,9 +238,10 @@ func (g *Graph) meanLoss(of node, row func(g *Graph, n *node, worker, r int)) *T
 	return n.out
 }
 
-// MSE returns the mean over all elements of (x − t)².
-func (g *Graph) MSE(x, t *Tensor) *Tensor {
-	return g.meanLoss(node{row: mseBack, x: x, y: t}, mseRow)
+// MSE returns the mean over all elements of (x − t)². rows is how many there are
+// in a whole step; 0: those of x.
+func (g *Graph) MSE(x, t *Tensor, rows float32) *Tensor {
+	return g.meanLoss(node{row: mseBack, x: x, y: t}, mseRow, rows)
 }
 
 func mseRow(_ *Graph, n *node, _, r int) {

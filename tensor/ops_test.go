@@ -300,14 +300,14 @@ var ops = []op{
 	withSinks(attention("attention_sinks", tensor.Attention{Heads: 4, KVHeads: 2, Causal: true})),
 	withBias(attention("attention_bias", tensor.Attention{Heads: 2, KVHeads: 2, SoftCap: 2})),
 
-	{"mse", same(2), func(e *env) *tensor.Tensor { return e.g.MSE(e.in[0], e.in[1]) }, func(_ size, in []mat) mat {
+	{"mse", same(2), func(e *env) *tensor.Tensor { return e.g.MSE(e.in[0], e.in[1], 0) }, func(_ size, in []mat) mat {
 		y := zeros(1, 1)
 		for i, x := range in[0].v {
 			y.v[0] += (x - in[1].v[i]) * (x - in[1].v[i]) / float64(len(in[0].v))
 		}
 		return y
 	}},
-	{"bce", same(1), func(e *env) *tensor.Tensor { return e.g.BCE(e.in[0], targets(e.size)) }, func(s size, in []mat) mat {
+	{"bce", same(1), func(e *env) *tensor.Tensor { return e.g.BCE(e.in[0], targets(e.size), 0) }, func(s size, in []mat) mat {
 		y, all := zeros(1, 1), targets(s).Data
 		for i, x := range in[0].v {
 			t := float64(all[i])

@@ -219,8 +219,11 @@ func ResumeConfig(path, out string) (*Config, error) {
 		}
 	}
 	c, err := ReadConfig(filepath.Join(out, savedConfig))
-	if errors.Is(err, os.ErrNotExist) && path != "" {
-		return ReadConfig(path) // it was broken off before it began
+	if errors.Is(err, os.ErrNotExist) {
+		if path != "" {
+			return ReadConfig(path) // it was broken off before it began
+		}
+		return nil, fmt.Errorf("%s: there is no run to go on with (no %s): begin it as the first time", out, savedConfig)
 	}
 	if err != nil {
 		return nil, err
@@ -489,6 +492,13 @@ func (c *Config) idle() (errs []error) {
 		{"train.label_smoothing", c.Train.LabelSmoothing > 0, single || c.IsLanguageModel()},
 		{"train.class_weights", c.Train.ClassWeights == "balanced", single},
 		{"phase", len(c.Phases) > 0, c.IsLanguageModel()},
+		{"dataset.evaluation", len(c.Dataset.Evaluation) > 0, c.IsLanguageModel()},
+		{"dataset.keep_duplicates", c.Dataset.KeepDuplicates, c.IsLanguageModel()},
+		{"dataset.limit", c.Dataset.Limit > 0, !c.IsLanguageModel()},
+		{"dataset.pair", c.Dataset.Pair != "", c.Task == TaskClassify},
+		{"dataset.label", c.Dataset.Label != "", c.Task == TaskClassify || c.Task == TaskTokens},
+		{"model.labels", len(c.Model.Labels) > 0, c.Task == TaskClassify || c.Task == TaskTokens},
+		{"model.problem", c.Model.Problem != "", c.Task == TaskClassify},
 		{"dpo", c.DPO != nil, c.Task == TaskDPO},
 		{"dataset.words", c.Dataset.Words != "", c.Task == TaskMaskedLM},
 		{"dataset.whole_word", c.Dataset.WholeWord, c.Task == TaskMaskedLM},
@@ -584,6 +594,9 @@ func (c *Config) check() error {
 		if d.Path == "" {
 			errs = append(errs, fmt.Errorf("data: number %d has no path", i+1))
 		}
+		if chat := d.Chat || c.Task == TaskChat; d.Template != "" && chat || d.User+d.Answer != "" && !chat && c.IsLanguageModel() {
+			errs = append(errs, fmt.Errorf("data: number %d: user and answer are for conversations (chat = true), template is for texts", i+1))
+		}
 		errs = append(errs, within("data.weight", d.Weight, 0, 1e9), within("data.passes", d.Passes, 0, 1e6))
 	}
 	if c.Model.Base == "" && c.Model.Tokenizer == "" {
@@ -594,6 +607,12 @@ func (c *Config) check() error {
 	}
 	if c.Model.Base == "" {
 		errs = append(errs, oneOf("model.family", c.Model.Family, "qwen3", "llama", "gpt2", "bert"))
+	}
+	if m := c.Model; m.Size != "" && m.Params != "" {
+		errs = append(errs, errors.New("model: size and params are two ways to say how large it is: give one"))
+	}
+	if m := c.Model; m.Base != "" && (m.Size != "" || m.Params != "" || m.Layers+m.Width+m.Heads+m.KVHeads+m.Inner > 0) {
+		errs = append(errs, errors.New("model: size, params, layers, width, heads, kv_heads and inner are for a new model, not for a base"))
 	}
 	if d := c.Train.Dropout; d > 0 && (c.Model.Base != "" || c.Model.Family != "gpt2" && c.Model.Family != "bert") {
 		errs = append(errs, fmt.Errorf("train.dropout: %v is for new models of family gpt2 or bert alone", d))
@@ -611,10 +630,23 @@ func (c *Config) check() error {
 			errs = append(errs, fmt.Errorf("%s: %w", key, err))
 		}
 	}
+	errs = append(errs, c.checkWeights()...)
 	for i := range c.Phases {
 		errs = append(errs, within("phase.from", c.Phases[i].From, 0, 0.999999))
 	}
 	return errors.Join(append(errs, c.idle()...)...)
+}
+
+// checkWeights refuses sources that would not be trained on.
+func (c *Config) checkWeights() (errs []error) {
+	weighted := slices.ContainsFunc(c.Data, func(s SourceConfig) bool { return s.Weight > 0 })
+	for i, s := range c.Data {
+		inPhase := slices.ContainsFunc(c.Phases, func(p PhaseConfig) bool { return p.Weights[s.Name] > 0 })
+		if weighted && s.Weight == 0 && !inPhase {
+			errs = append(errs, fmt.Errorf("data: number %d, %s, has no weight, while others have: it would not be trained on", i+1, s.Path))
+		}
+	}
+	return errs
 }
 
 // ParseCount reads a number such as 5M, 1.5B or 20000; "" is 0.

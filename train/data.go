@@ -52,24 +52,45 @@ func (d *Mixed) Batch(step int, state json.RawMessage) ([][]dataset.Sequence, js
 	return micro(rows, d.MicroTokens), after, err
 }
 
-// micro joins rows into micro-batches of at most so many tokens, or a row; but
-// one ends after an even number of tokens alone, since bfloat16 products take
-// them in pairs: so the split does not show in the gradients.
+// micro joins rows into micro-batches of at most so many tokens, or a row.
 func micro(rows [][]dataset.Sequence, most int) [][]dataset.Sequence {
 	var out [][]dataset.Sequence
 	tokens := most
 	for _, row := range rows {
-		n := 0
-		for i := range row {
-			n += len(row[i].IDs)
-		}
-		if out == nil || tokens+n > most && tokens%2 == 0 {
+		n := tokensOf(row)
+		if tokens+n > most {
 			out, tokens = append(out, nil), 0
 		}
 		out[len(out)-1] = append(out[len(out)-1], row...)
 		tokens += n
 	}
 	return out
+}
+
+func tokensOf(row []dataset.Sequence) (n int) {
+	for i := range row {
+		n += len(row[i].IDs)
+	}
+	return n
+}
+
+// inPairs joins the rows of odd length two by two and puts them first. bfloat16
+// products take tokens in pairs: where each row has an even number of them, the
+// split into micro-batches does not show in the gradients.
+func inPairs(rows [][]dataset.Sequence) [][]dataset.Sequence {
+	var odd, even [][]dataset.Sequence
+	for _, row := range rows {
+		if tokensOf(row)%2 == 0 {
+			even = append(even, row)
+		} else {
+			odd = append(odd, row)
+		}
+	}
+	var out [][]dataset.Sequence
+	for ; len(odd) > 1; odd = odd[2:] {
+		out = append(out, slices.Concat(odd[0], odd[1]))
+	}
+	return slices.Concat(out, even, odd)
 }
 
 // Listed is data that is in memory: groups of sequences, one after the other in
@@ -79,6 +100,7 @@ type Listed struct {
 	PerStep     int                  // groups
 	Seed        uint64
 	MicroTokens int
+	Pairs       bool // the model takes tokens in pairs: see inPairs
 
 	epoch int
 	order []int32
@@ -94,6 +116,9 @@ func (d *Listed) Batch(step int, _ json.RawMessage) ([][]dataset.Sequence, json.
 	var rows [][]dataset.Sequence
 	for _, i := range d.order[at:min(at+d.PerStep, len(d.order))] {
 		rows = append(rows, d.Groups[i])
+	}
+	if d.Pairs {
+		rows = inPairs(rows)
 	}
 	return micro(rows, d.MicroTokens), nil, nil
 }
@@ -123,6 +148,7 @@ type material struct {
 	masker *dataset.Masker
 
 	train, held [][]dataset.Sequence // of the other tasks: groups
+	records     []int                // how many groups of train the records have
 	labels      *dataset.Labels
 	weights     []float32
 	cut         dataset.Cut
@@ -300,13 +326,13 @@ func (m *material) validationSources() []SourceConfig {
 // list them, and counts them.
 func (m *material) findLabels(ctx context.Context, given []string) error {
 	field := m.cfg.Dataset.Label
-	if m.cfg.Task == TaskTokens {
-		set(&field, "ner_tags")
-	} else {
+	var counts dataset.LabelCounts
+	add := counts.AddTags
+	if m.cfg.Task != TaskTokens {
+		add = counts.Add
 		set(&field, "label")
 	}
-	var counts dataset.LabelCounts
-	err := m.documents(ctx, m.cfg.Data, func(d *dataset.Document) error { return counts.Add(d, field) })
+	err := m.documents(ctx, m.cfg.Data, func(d *dataset.Document) error { return add(d, field) })
 	if err != nil {
 		return hintFields(err)
 	}
@@ -316,7 +342,7 @@ func (m *material) findLabels(ctx context.Context, given []string) error {
 		m.labels, err = counts.Labels()
 	}
 	if err == nil && len(m.labels.Names()) < 2 && m.cfg.Model.Problem != string(model.MultiLabel) {
-		err = fmt.Errorf("the data has one label, %q, in the field %q: there is nothing to tell apart", m.labels.Names()[0], field)
+		err = fmt.Errorf("the data has one label, %q: there is nothing to tell apart", m.labels.Names()[0])
 	}
 	if err != nil || m.cfg.Train.ClassWeights != "balanced" {
 		return err
@@ -340,8 +366,12 @@ func (m *material) list(ctx context.Context) error {
 			}
 			for _, groups := range all {
 				place := to
+				if to == &m.train {
+					m.records = append(m.records, len(groups))
+				}
 				if hold && heldOut(groups[0], *m.cfg.Dataset.HeldOut) {
 					place = &m.held
+					m.records = m.records[:len(m.records)-1]
 				}
 				*place = append(*place, groups...)
 			}
@@ -355,13 +385,7 @@ func (m *material) list(ctx context.Context) error {
 	if err := m.documents(ctx, m.validationSources(), add(&m.held, false)); err != nil {
 		return err
 	}
-	if n := m.cfg.Dataset.Limit; n > 0 && n < len(m.train) {
-		all := m.train
-		m.train = nil
-		for _, i := range shuffled(len(all), m.cfg.Seed, ^uint32(0))[:n] {
-			m.train = append(m.train, all[i])
-		}
-	}
+	m.limit(m.cfg.Dataset.Limit)
 	if m.equal > 0 {
 		m.log(fmt.Sprintf("%d pairs were left out: both answers are the same", m.equal))
 	}
@@ -372,10 +396,32 @@ func (m *material) list(ctx context.Context) error {
 	return nil
 }
 
-// tellCut says how many records were too long.
+// limit leaves n of the records, 0: all.
+func (m *material) limit(n int) {
+	if n == 0 || n >= len(m.records) {
+		return
+	}
+	first, all := make([]int, len(m.records)+1), m.train
+	for i, groups := range m.records {
+		first[i+1] = first[i] + groups
+	}
+	m.train = nil
+	for _, i := range shuffled(len(m.records), m.cfg.Seed, ^uint32(0))[:n] {
+		m.train = append(m.train, all[first[i]:first[i+1]]...)
+	}
+}
+
+// tellCut says how many texts were too long.
 func (m *material) tellCut(cut, dropped int64) {
-	if cut+dropped > 0 {
-		m.log(fmt.Sprintf("%d records are longer than %d tokens and were cut, %d were left out", cut, m.cfg.Model.Context, dropped))
+	most := m.cfg.Model.Context
+	if m.cfg.Task == TaskAnswer {
+		most = m.qaOptions().MaxLength
+	}
+	if cut > 0 {
+		m.log(fmt.Sprintf("%d texts are longer than %d tokens (model.context) and were cut", cut, most))
+	}
+	if dropped > 0 {
+		m.log(fmt.Sprintf("%d texts are longer than %d tokens (model.context) and were left out", dropped, most))
 	}
 }
 

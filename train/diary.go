@@ -13,6 +13,7 @@ import (
 	"slices"
 	"time"
 
+	"wenmo/dataset"
 	"wenmo/internal/atomicfile"
 	"wenmo/report"
 )
@@ -41,6 +42,8 @@ type line struct {
 	Metrics         map[string]float64 `json:"metrics,omitempty"`
 	Prompt          *string            `json:"prompt,omitempty"`
 	Text            string             `json:"text,omitempty"`
+	Resumed         bool               `json:"resumed,omitempty"`
+	Best            int                `json:"best,omitempty"`
 	Waited          *float64           `json:"waited_for_checkpoints_seconds,omitempty"` // so far
 	Stopped         string             `json:"stopped,omitempty"`
 }
@@ -105,7 +108,10 @@ func readDiary(path string, f func(l *line, text []byte)) error {
 			f(&l, s.Bytes())
 		}
 	}
-	return s.Err()
+	if err := s.Err(); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return nil
 }
 
 func (d *diary) close() error {
@@ -166,7 +172,7 @@ func (d *diary) note(e Event) error {
 
 // lineOf is an event as a line of the diary.
 func lineOf(e Event) *line {
-	l := &line{Step: e.Step, Stopped: e.Stopped}
+	l := &line{Step: e.Step, Stopped: e.Stopped, Resumed: e.Resumed, Best: e.Best}
 	if t := e.Train; t != nil {
 		l.Loss, l.Norm, l.Rate = number(t.Loss), number(t.Norm), number(t.Rate)
 		l.Tokens, l.TokensPerSecond, l.Skipped = t.Tokens, t.TokensPerSecond, t.Skipped
@@ -206,7 +212,7 @@ func (r *run) tell(now time.Time) error {
 	page.Facts = append(page.Facts,
 		report.Fact{Name: r.word("parameters", "参数量"), Value: fmt.Sprint(r.plan.Params)},
 		report.Fact{Name: r.word("tokens", "训练词元"), Value: fmt.Sprint(r.loop.State.Tokens)},
-		report.Fact{Name: r.word("time", "用时"), Value: (time.Duration(r.loop.State.Seconds) * time.Second).String()},
+		report.Fact{Name: r.word("time", "用时"), Value: secondsText(r.loop.State.Seconds)},
 		report.Fact{Name: r.word("waited for checkpoints", "等待检查点"), Value: r.loop.Checkpoints.Stalled().Round(time.Millisecond).String()})
 	var html bytes.Buffer
 	if err := page.HTML(&html, r.lang()); err != nil {
@@ -221,6 +227,15 @@ func (r *run) tell(now time.Time) error {
 		return err
 	}
 	return atomicfile.Replace(filepath.Join(r.cfg.Out, "README.md"), data)
+}
+
+// secondsText writes a time, of short ones the tenths of a second.
+func secondsText(seconds float64) string {
+	d := time.Duration(seconds * float64(time.Second))
+	if d < 10*time.Second {
+		return d.Round(100 * time.Millisecond).String()
+	}
+	return d.Round(time.Second).String()
 }
 
 // WriteReport writes the page of a run, as far as it is, to a file.
@@ -315,22 +330,30 @@ func (r *run) card(now time.Time) *report.Card {
 			{Name: r.word("products in", "乘法精度"), Value: c.DType},
 			{Name: r.word("optimizer", "优化器"), Value: fmt.Sprintf("%s, %.3g", c.Optimizer.Kind, c.Optimizer.Rate)},
 			{Name: r.word("updates left out", "跳过的更新"), Value: fmt.Sprint(r.loop.Guard.Skipped)},
-			{Name: r.word("time", "用时"), Value: (time.Duration(r.loop.State.Seconds) * time.Second).String()},
+			{Name: r.word("time", "用时"), Value: secondsText(r.loop.State.Seconds)},
 		},
 		Limits: []string{r.word("It was trained on the data above alone, and may make things up.", "它只用上列数据训练，可能编造内容。")},
 	}
 	if r.mat.corpus != nil {
+		given := map[string]int64{} // tokens of each source
+		var at dataset.State
+		if json.Unmarshal(r.loop.State.Data, &at) == nil {
+			for _, s := range at.Sources {
+				given[s.Name] = s.Tokens
+			}
+		}
 		for _, s := range r.mat.corpus.Manifest.Sources {
 			for _, f := range s.Files {
 				card.Data = append(card.Data, report.DataFile{
 					Name: filepath.Base(f.Path), Source: s.Origin, Licence: s.Licence, SHA256: f.SHA256, Tokens: f.Tokens,
-					Passes: float64(r.loop.State.Tokens) / float64(max(1, r.mat.corpus.PassTokens())),
+					Passes: float64(given[s.Name]) / float64(max(1, s.Tokens)),
 				})
 			}
 		}
 	} else {
+		passes := float64(r.loop.State.Step*c.Train.Batch) / float64(max(1, len(r.mat.train)))
 		for _, s := range c.Data {
-			card.Data = append(card.Data, report.DataFile{Name: filepath.Base(s.Path), Source: s.Origin, Licence: s.Licence, Passes: c.Train.Epochs})
+			card.Data = append(card.Data, report.DataFile{Name: filepath.Base(s.Path), Source: s.Origin, Licence: s.Licence, Passes: passes})
 		}
 	}
 	if t := r.bestValidation(); t != nil {
@@ -344,7 +367,7 @@ func (r *run) card(now time.Time) *report.Card {
 func (r *run) bestValidation() *report.Table {
 	var best *line
 	_ = readDiary(filepath.Join(r.cfg.Out, metricsFile), func(l *line, _ []byte) {
-		if l.ValidationLoss != nil && l.Step == r.loop.State.BestStep {
+		if l.ValidationLoss != nil && l.Step == r.saved {
 			best = l
 		}
 	})

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"math"
 	"os"
 	"slices"
@@ -198,9 +199,12 @@ func (r *Reference) Add(ctx context.Context, p *Pass, batch []dataset.Sequence) 
 	return nil
 }
 
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
 // Names of a reference's tensors, and of the run in its metadata.
 const (
 	referenceRun   = "run"
+	referenceSum   = "crc32c"    // of keys and log-probabilities
 	referenceKeys  = "keys"      // I64 [pairs, 2]
 	referenceLogps = "log_probs" // F32 [pairs, 2]
 )
@@ -220,41 +224,51 @@ func (r *Reference) Save(path string) error {
 		}
 	}
 	shape := []int{len(keys), 2}
+	sum := crc32.Update(crc32.Checksum(k, castagnoli), castagnoli, v)
 	return checkpoint.WriteSafetensors(path, []checkpoint.Out{
 		{Name: referenceKeys, DType: checkpoint.I64, Shape: shape, Data: k},
 		{Name: referenceLogps, DType: checkpoint.F32, Shape: shape, Data: v},
-	}, map[string]string{referenceRun: r.run})
+	}, map[string]string{referenceRun: r.run, referenceSum: fmt.Sprintf("%08x", sum)})
 }
 
 // LoadReference reads what Save wrote for a run; without the file, or with that
-// of another run, the reference is empty.
+// of another run, the reference is empty. So it is beside an error, which says
+// what is wrong with the file: it can be made again.
 func LoadReference(path, run string) (*Reference, error) {
 	r := NewReference(run)
-	file, err := checkpoint.Open(path)
-	if errors.Is(err, os.ErrNotExist) {
-		return r, nil
+	err := r.load(path)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return NewReference(run), err
 	}
+	return r, nil
+}
+
+func (r *Reference) load(path string) error {
+	file, err := checkpoint.Open(path)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer file.Close()
 	keys, ok := file.Tensor(referenceKeys)
 	logps, ok2 := file.Tensor(referenceLogps)
 	if !ok || !ok2 || keys.DType != checkpoint.I64 || logps.DType != checkpoint.F32 || len(keys.Shape) != 2 || keys.Shape[1] != 2 || !slices.Equal(keys.Shape, logps.Shape) {
-		return nil, fmt.Errorf("%s: want tensors %q (I64) and %q (F32) of shape [pairs, 2]", path, referenceKeys, referenceLogps)
+		return fmt.Errorf("%s: want tensors %q (I64) and %q (F32) of shape [pairs, 2]", path, referenceKeys, referenceLogps)
 	}
-	if file.Metadata()[referenceRun] != run {
-		return r, nil
+	if file.Metadata()[referenceRun] != r.run {
+		return nil
 	}
 	values := make([]float32, logps.Len())
 	if err := logps.Float32(values); err != nil {
-		return nil, err
+		return err
 	}
-	err = keys.Guard(func() error {
+	return keys.Guard(func() error {
+		sum := crc32.Update(crc32.Checksum(keys.Data, castagnoli), castagnoli, logps.Data)
+		if fmt.Sprintf("%08x", sum) != file.Metadata()[referenceSum] {
+			return fmt.Errorf("%s: the checksum is not that of the contents", path)
+		}
 		for i := range keys.Shape[0] {
 			r.logps[pairKey(keys.Data[16*i:16*i+16])] = [2]float32{values[2*i], values[2*i+1]}
 		}
 		return nil
 	})
-	return r, err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"iter"
 	"os"
 	"path/filepath"
 	"slices"
@@ -70,16 +71,33 @@ func (r *run) ends(template string) []int {
 }
 
 // heldText returns what a language model is validated on, masked always alike.
-func (m *material) heldText(tokens int64) ([]dataset.Held, error) {
+func (m *material) heldText(ctx context.Context, tokens int64) ([]dataset.Held, error) {
 	var held []dataset.Held
-	for h, err := range m.corpus.Validation(tokens, m.cfg.Model.Context) {
+	add := func(some iter.Seq2[dataset.Held, error]) error {
+		for h, err := range some {
+			if err != nil {
+				return err
+			}
+			if m.masker != nil {
+				h.Sequence = m.masker.Mask(h.Sequence, dataset.MaskPlace{Document: uint64(len(held)), Epoch: ^uint32(0)})
+			}
+			held = append(held, h)
+		}
+		return nil
+	}
+	if err := add(m.corpus.Validation(tokens, m.cfg.Model.Context)); err != nil {
+		return nil, err
+	}
+	sources := m.validationSources()
+	for i := range sources {
+		enc, err := m.encoder(&sources[i])
 		if err != nil {
 			return nil, err
 		}
-		if m.masker != nil {
-			h.Sequence = m.masker.Mask(h.Sequence, dataset.MaskPlace{Document: uint64(len(held)), Epoch: ^uint32(0)})
+		files := dataset.ValidationFiles(ctx, sources[i].Path, sources[i].read(m.log), enc, tokens/int64(len(sources)), m.cfg.Model.Context)
+		if err := add(files); err != nil {
+			return nil, err
 		}
-		held = append(held, h)
 	}
 	return held, nil
 }

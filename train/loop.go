@@ -33,6 +33,9 @@ type Loop struct {
 	Sample        func(ctx context.Context, step int) error
 	SampleEvery   int
 	Patience      int // validations without a better one, then training ends; 0: no matter how many
+	// KeepLast makes Finish keep the last weights, not those that validated best:
+	// where the data changes during a run, they are what it was for.
+	KeepLast bool
 
 	Checkpoints     *Checkpoints // nil: none
 	CheckpointEvery time.Duration
@@ -60,6 +63,7 @@ type LoopState struct {
 	Guard   *Guard          `json:"guard"`
 
 	Best      float64 `json:"best"` // score of the best validation
+	BestLoss  float64 `json:"best_loss"`
 	BestStep  int     `json:"best_step"`
 	Waited    int     `json:"waited"` // validations since
 	Validated int     `json:"validated"`
@@ -75,13 +79,15 @@ type Validation struct {
 	Score float64 `json:"score"`
 }
 
-// Event is something that happened: exactly one of the pointers is set.
+// Event is something that happened: one of the fields but Step is set.
 type Event struct {
 	Step       int            `json:"step"`
 	Train      *StepResult    `json:"train,omitempty"`
 	Validation *Validation    `json:"validation,omitempty"`
 	Saved      *time.Duration `json:"checkpoint_stalls_ns,omitempty"` // what waiting for checkpoints has cost so far
 	Stopped    string         `json:"stopped,omitempty"`              // why a run ended before its last step
+	Resumed    bool           `json:"resumed,omitempty"`              // the run goes on after Step
+	Best       int            `json:"best,omitempty"`                 // the step whose model is kept, where it is not the last
 }
 
 // StepResult is what a step came to.
@@ -269,8 +275,8 @@ func (l *Loop) look(ctx context.Context, validate, sample bool) (better bool, er
 	}
 	s.Validated = s.Step
 	s.Waited++
-	if better = number(v.Score) != nil && (s.BestStep == 0 || v.Score > s.Best); better {
-		s.Best, s.BestStep, s.Waited = v.Score, s.Step, 0
+	if better = number(v.Score) != nil && (s.BestStep == 0 || v.Score > s.Best || v.Score == s.Best && v.Loss < s.BestLoss); better {
+		s.Best, s.BestLoss, s.BestStep, s.Waited = v.Score, v.Loss, s.Step, 0
 	}
 	return better, l.Told(Event{Step: s.Step, Validation: &v})
 }
@@ -282,17 +288,21 @@ func (l *Loop) swap() {
 }
 
 // Finish puts in place what the run comes to: the best checkpoint, where
-// validation chose one, and the average, if there is one.
-func (l *Loop) Finish() error {
-	if best := l.State.BestStep; l.Checkpoints != nil && best > 0 && best != l.State.Step {
+// validation chose one, and the average, if there is one. It returns the step that
+// this is the model of; State stays that of the run.
+func (l *Loop) Finish() (step int, err error) {
+	step = l.State.Step
+	if best := l.State.BestStep; !l.KeepLast && l.Checkpoints != nil && best > 0 && best != step {
+		state := l.State
 		if err := l.Checkpoints.RestoreStep(l, best); err != nil {
-			return err
+			return step, err
 		}
+		l.State, step = state, best
 	}
 	if l.EMA != nil {
 		l.swap()
 	}
-	return nil
+	return step, nil
 }
 
 // FLOPs is the work of the matrix products of a step, forward and backward: six

@@ -85,7 +85,7 @@ func (p *Pass) labelled(batch []dataset.Sequence, ahead int, spans *[]tensor.Spa
 		if spans != nil {
 			*spans = append(*spans, tensor.Span{Start: first, Len: len(p.rows) - first})
 		}
-		if p.Model.BF16 && len(p.rows)%2 != 0 { // which takes rows in pairs: see micro
+		if p.Model.BF16 && len(p.rows)%2 != 0 { // which takes rows in pairs: see inPairs
 			p.labels, p.rows = append(p.labels, dataset.NoLabel), append(p.rows, int32(b.Spans[i].Start))
 		}
 	}

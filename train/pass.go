@@ -35,8 +35,8 @@ type Pass struct {
 // NewPass returns a pass over m, whose regions run on pool.
 func NewPass(m *model.Model, pool *kernel.Pool) *Pass {
 	shape := m.KV
-	shape.Layers, shape.BF16 = 1, m.BF16 // keys and values are on the tape
-	return &Pass{Model: m, Graph: tensor.NewGraph(pool), kv: tensor.NewKV(shape, 1<<20)}
+	shape.Layers, shape.BF16 = 1, m.BF16                                                                  // keys and values are on the tape
+	return &Pass{Model: m, Graph: tensor.NewGraph(pool), kv: tensor.NewKV(shape, 1<<20), rows: []int32{}} // nil stands for all rows
 }
 
 // Close frees the memory of the pass.

@@ -1,6 +1,7 @@
 package train
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -9,6 +10,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,6 +20,7 @@ import (
 	"wenmo/internal/atomicfile"
 	"wenmo/kernel"
 	"wenmo/model"
+	"wenmo/nn"
 	"wenmo/tensor"
 	"wenmo/tokenizer"
 )
@@ -60,8 +64,11 @@ type run struct {
 	opt  RunOptions
 	plan *Plan
 	mat  *material
+	feed Data
 	base string // folder
 	file *checkpoint.File
+
+	baseSum string // SHA-256 of the base's weights
 
 	pool  *kernel.Pool
 	pass  *Pass
@@ -69,8 +76,12 @@ type run struct {
 	prefs *Preferences
 	files map[string][]byte // that stand beside the weights
 	diary *diary
+	saved int // step that the finished model is of
 	done  []func() error
 }
+
+// referenceFile keeps the log-probabilities of preferences.
+const referenceFile = "reference.safetensors"
 
 // checkpointsDir is the folder of the checkpoints in that of the model.
 const checkpointsDir = "checkpoints"
@@ -123,15 +134,30 @@ func (r *run) place(context.Context) error {
 		}
 		return fmt.Errorf("%s holds a run after %d steps: go on with it by --resume, or give another out", out, steps[len(steps)-1])
 	}
-	for _, name := range []string{weightsFile, adapterFile} {
-		if _, err := os.Stat(filepath.Join(out, name)); err == nil {
+	entries, err := os.ReadDir(out)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		isModel := slices.Contains([]string{".safetensors", ".gguf", ".bin"}, filepath.Ext(e.Name()))
+		if isModel && e.Name() != referenceFile {
 			return fmt.Errorf("%s holds a model already, and no checkpoint to go on from: give another out", out)
+		}
+	}
+	for _, other := range []string{r.cfg.Model.Base, r.cfg.Model.Tokenizer} {
+		if a, err := os.Stat(other); err == nil && sameFile(a, out) {
+			return fmt.Errorf("%s is where the run reads from: give another out", out)
 		}
 	}
 	if r.opt.Resume {
 		r.opt.Log(r.word("there is no checkpoint: the run begins at its first step", "没有检查点：从第一步开始"))
 	}
 	return nil
+}
+
+func sameFile(a os.FileInfo, path string) bool {
+	b, err := os.Stat(path)
+	return err == nil && os.SameFile(a, b)
 }
 
 // open reads the tokenizer, and finds the base.
@@ -242,6 +268,9 @@ func (r *run) scale(context.Context) error {
 		return err
 	}
 	r.plan = plan
+	if err := r.batches(); err != nil {
+		return err
+	}
 	if r.opt.Resume {
 		if err := r.sameRun(); err != nil {
 			return err
@@ -264,6 +293,9 @@ func (r *run) load() error {
 		return err
 	}
 	r.done = append(r.done, r.file.Close)
+	if r.baseSum, err = hashWeights(r.file); err != nil {
+		return err
+	}
 	heads := map[string]model.Head{TaskMaskedLM: model.MaskedHead, TaskClassify: model.SequenceHead, TaskTokens: model.TokenHead, TaskAnswer: model.SpanHead}
 	if head, ok := heads[c.Task]; ok {
 		labels := c.Model.Labels
@@ -298,6 +330,23 @@ func (r *run) load() error {
 	return r.started(m)
 }
 
+// hashWeights returns the SHA-256 of all tensors.
+func hashWeights(f *checkpoint.File) (string, error) {
+	h := sha256.New()
+	for _, name := range f.Names() {
+		t, _ := f.Tensor(name)
+		fmt.Fprintln(h, name, t.DType, t.Shape)
+		err := t.Guard(func() error {
+			h.Write(t.Data)
+			return nil
+		})
+		if err != nil {
+			return "", err
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
 func (r *run) loadAdapter(cfg *model.Config) (*model.Model, error) {
 	c := r.cfg
 	a := model.DefaultAdapter()
@@ -307,11 +356,23 @@ func (r *run) loadAdapter(cfg *model.Config) (*model.Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	return model.LoadTrainableAdapter(cfg, r.file, adapter, model.DType(c.LoRA.Base), r.pool, c.Seed)
+	m, err := model.LoadTrainableAdapter(cfg, r.file, adapter, model.DType(c.LoRA.Base), r.pool, c.Seed)
+	if err != nil {
+		return nil, err
+	}
+	for key, names := range map[string][]string{"lora.targets": c.LoRA.Targets, "lora.modules_to_save": c.LoRA.Save} {
+		for _, name := range names {
+			has := func(p *nn.Param) bool { return strings.Contains("."+p.Name, "."+name+".") }
+			if name != "all-linear" && !slices.ContainsFunc(m.Params, has) {
+				return nil, errors.Join(fmt.Errorf("%s: the model has no module %q that could be adapted", key, name), m.Close())
+			}
+		}
+	}
+	return m, nil
 }
 
 func (r *run) openPool() {
-	r.pool = kernel.NewPool(r.cfg.Threads)
+	r.pool = kernel.NewPool(cmp.Or(r.cfg.Threads, runtime.GOMAXPROCS(0)))
 	r.done = append(r.done, func() error {
 		r.pool.Close()
 		return nil
@@ -407,7 +468,7 @@ func (r *run) modelFiles() error {
 // objective chooses the loss, and prepares what it needs.
 func (r *run) objective(ctx context.Context) error {
 	c, m := r.cfg, r.pass.Model
-	r.loop = &Loop{Pass: r.pass, Pool: r.pool, Guard: &Guard{Limit: c.Train.SkipLimit}, Clip: *c.Train.Clip, Patience: c.Train.Patience}
+	r.loop = &Loop{Pass: r.pass, Pool: r.pool, KeepLast: len(c.Phases) > 0, Guard: &Guard{Limit: c.Train.SkipLimit}, Clip: *c.Train.Clip, Patience: c.Train.Patience}
 	var err error
 	if c.Task == TaskDPO {
 		return r.preferences(ctx)
@@ -418,18 +479,24 @@ func (r *run) objective(ctx context.Context) error {
 
 func (r *run) preferences(ctx context.Context) error {
 	c := r.cfg
-	kind := map[string]tensor.PreferenceKind{"sigmoid": tensor.DPO, "hinge": tensor.Hinge, "ipo": tensor.IPO}[c.DPO.Loss]
-	name := filepath.Join(c.Out, "reference.safetensors")
-	ref, err := LoadReference(name, r.fingerprint())
+	kind, err := tensor.ParsePreference(c.DPO.Loss)
 	if err != nil {
 		return err
+	}
+	name := filepath.Join(c.Out, referenceFile)
+	ref, err := LoadReference(name, r.fingerprint())
+	if err != nil {
+		r.opt.Log(fmt.Sprintf(r.word("made again: %v", "重新计算：%v"), err))
 	}
 	for _, b := range micro(append(r.mat.train[:len(r.mat.train):len(r.mat.train)], r.mat.held...), c.Train.MicroTokens) {
 		if err := ref.Add(ctx, r.pass, b); err != nil {
 			return err
 		}
 	}
-	r.prefs = &Preferences{Kind: kind, Beta: float32(c.DPO.Beta), Smoothing: float32(c.DPO.Smoothing), Reference: ref}
+	r.prefs = &Preferences{
+		Kind: kind, Mean: kind == tensor.IPO, // as trl
+		Beta: float32(c.DPO.Beta), Smoothing: float32(c.DPO.Smoothing), Reference: ref,
+	}
 	r.loop.Objective = r.prefs.Objective()
 	return ref.Save(name)
 }
@@ -454,11 +521,12 @@ func (r *run) train(ctx context.Context) (err error) {
 	if err := l.Schedule.Check(); err != nil {
 		return err
 	}
-	if err := r.batches(); err != nil {
-		return err
+	l.Data = r.feed
+	if listed, ok := l.Data.(*Listed); ok {
+		listed.Pairs = r.pass.Model.BF16
 	}
 	l.ValidateEvery, l.SampleEvery = c.Watch.ValidateEvery, c.Watch.SampleEvery
-	if err := r.validation(); err != nil {
+	if err := r.validation(ctx); err != nil {
 		return err
 	}
 	if err := r.samples(); err != nil {
@@ -472,18 +540,24 @@ func (r *run) train(ctx context.Context) (err error) {
 		if _, err := l.Checkpoints.Restore(l, func(err error) { r.opt.Log(err.Error()) }); err != nil {
 			return err
 		}
+		r.say(Event{Step: l.State.Step, Resumed: true})
 	}
 	if r.diary, err = openDiary(c.Out, &l.State, c.Watch.TensorBoard); err != nil {
 		return err
 	}
 	r.done = append(r.done, r.diary.close)
 	l.Told = func(e Event) error {
-		if r.opt.Told != nil {
-			r.opt.Told(e)
-		}
+		r.say(e)
 		return r.diary.note(e)
 	}
 	return l.Run(ctx, r.plan.Steps)
+}
+
+// say tells of an event that is not for the diary, or not only.
+func (r *run) say(e Event) {
+	if r.opt.Told != nil {
+		r.opt.Told(e)
+	}
 }
 
 // newOptimizer makes the optimizer of a run.
@@ -509,7 +583,7 @@ func (c *Config) newOptimizer(m *model.Model) (Optimizer, error) {
 func (r *run) batches() error {
 	c, m := r.cfg, r.mat
 	if m.corpus == nil {
-		r.loop.Data = &Listed{Groups: m.train, PerStep: c.Train.Batch, Seed: c.Seed, MicroTokens: c.Train.MicroTokens}
+		r.feed = &Listed{Groups: m.train, PerStep: c.Train.Batch, Seed: c.Seed, MicroTokens: c.Train.MicroTokens}
 		return nil
 	}
 	opt := dataset.MixtureOptions{Seed: c.Seed, Rows: c.Train.BatchTokens / c.Model.Context, Context: c.Model.Context, Steps: r.plan.Steps}
@@ -520,13 +594,13 @@ func (r *run) batches() error {
 	if err != nil {
 		return err
 	}
-	r.loop.Data = &Mixed{Mixture: mix, Masker: m.masker, MicroTokens: c.Train.MicroTokens}
+	r.feed = &Mixed{Mixture: mix, Masker: m.masker, MicroTokens: c.Train.MicroTokens}
 	return nil
 }
 
 // validation chooses how the model is measured; not at all where nothing was
 // held out. Texts are measured without smoothing, for bits per byte.
-func (r *run) validation() error {
+func (r *run) validation(ctx context.Context) error {
 	c, m, l := r.cfg, r.mat, r.loop
 	if m.corpus == nil {
 		if len(m.held) == 0 {
@@ -541,7 +615,7 @@ func (r *run) validation() error {
 		}
 		return nil
 	}
-	held, err := m.heldText(c.Watch.ValidationTokens)
+	held, err := m.heldText(ctx, c.Watch.ValidationTokens)
 	if err != nil {
 		return err
 	}
@@ -575,6 +649,7 @@ func (r *run) fingerprint() string {
 			fmt.Fprint(h, line)
 		}
 	}
+	fmt.Fprintln(h, r.baseSum)
 	if r.mat.corpus != nil {
 		fmt.Fprintln(h, r.mat.corpus.Fingerprint)
 	}
@@ -588,8 +663,12 @@ func (r *run) fingerprint() string {
 
 // finish writes the finished model, its card and the report.
 func (r *run) finish(ctx context.Context) error {
-	if err := r.loop.Finish(); err != nil {
+	var err error
+	if r.saved, err = r.loop.Finish(); err != nil {
 		return err
+	}
+	if r.saved != r.loop.State.Step {
+		r.say(Event{Step: r.loop.State.Step, Best: r.saved})
 	}
 	dtype := map[string]checkpoint.DType{"f32": checkpoint.F32, "bf16": checkpoint.BF16}[r.cfg.SaveAs]
 	if err := SaveWeights(r.pass.Model, r.cfg.Out, dtype); err != nil {

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"wenmo/model"
 	"wenmo/tokenizer"
 )
 
@@ -167,7 +168,7 @@ func TestTaskIsTheSame(t *testing.T) {
 		}
 		c := &Config{Task: task, Threads: 2, Data: []SourceConfig{{Path: path}}}
 		c.Model.Base = base
-		c.Train = LengthConfig{Steps: 7, MicroTokens: 1024}
+		c.Train = LengthConfig{Steps: 4, MicroTokens: 1024}
 		c.Dataset.HeldOut = new(0.2)
 		return c
 	}
@@ -179,12 +180,30 @@ func TestTaskIsTheSame(t *testing.T) {
 	}
 	optimizer := func(kind string) *Config {
 		c := smallRun(t)
-		c.Optimizer.Kind = kind
+		c.Optimizer.Kind, c.Train.Steps = kind, 5
 		return c
 	}
 	adapted := tune(TaskClassify, encoder.Out, classify)
 	adapted.LoRA = &LoRAConfig{Rank: 2, Dropout: 0.1}
+	many := tune(TaskClassify, encoder.Out, func(i int, text string) string {
+		return fmt.Sprintf(`{"text":%q,"label":%s}`, text, []string{`["a"]`, `["a","b"]`, `["c","b"]`, `[]`}[i%4])
+	})
+	many.Model.Problem, many.Train.Batch = string(model.MultiLabel), 13
+	values := tune(TaskClassify, encoder.Out, func(i int, text string) string { return fmt.Sprintf(`{"text":%q,"label":%d.25}`, text, i%7) })
+	values.Model.Problem, values.Train.Batch = string(model.Regression), 13
+	ipo := tune(TaskDPO, pretrained.Out, dpo)
+	ipo.DPO = &DPOConfig{Loss: "ipo"}
 	for name, base := range map[string]*Config{
+		"multilabel": many,
+		"regression": values,
+		"ipo":        ipo,
+		"tokens": tune(TaskTokens, encoder.Out, func(i int, text string) string {
+			n := len(strings.Fields(text))
+			return fmt.Sprintf(`{"tokens":["%s"],"tags":"%s"}`, strings.Join(strings.Fields(text), `","`), strings.TrimSpace(strings.Repeat("O ", n-1)+"B-X"))
+		}),
+		"answer": tune(TaskAnswer, encoder.Out, func(i int, text string) string {
+			return fmt.Sprintf(`{"question":"which number?","context":%q,"answers":{"text":["%d"],"answer_start":[%d]}}`, text, i, strings.LastIndex(text, " ")+1)
+		}),
 		"masked-lm": masked,
 		"muon":      optimizer("muon"),
 		"adafactor": optimizer("adafactor"),
@@ -241,6 +260,12 @@ func TestRunRefuses(t *testing.T) {
 		{"no such task", func(c *Config) { c.Task = "poetry" }, `task: "poetry" is not one of`},
 		{"no data", func(c *Config) { c.Data = nil }, "want at least one [[data]]"},
 		{"missing data", func(c *Config) { c.Data[0].Path += ".not" }, "no such file"},
+		{"no weight beside others", func(c *Config) {
+			c.Data = append(c.Data, c.Data[0])
+			c.Data[0].Weight = 1
+		}, "number 2"},
+		{"size twice", func(c *Config) { c.Model.Size, c.Model.Params = "nano", "3M" }, "two ways"},
+		{"out is the tokenizer", func(c *Config) { c.Out = c.Model.Tokenizer }, "reads from"},
 		{"no tokenizer", func(c *Config) { c.Model.Tokenizer = "" }, "want a tokenizer"},
 		{"width", func(c *Config) { c.Model.Heads = 3 }, "do not divide"},
 		{"rate", func(c *Config) { c.Optimizer.Rate = -1 }, "optimizer.rate"},
@@ -265,7 +290,7 @@ func TestRunRefuses(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			cfg := smallRun(t)
 			c.change(cfg)
-			err := Run(t.Context(), cfg, RunOptions{Log: func(string) {}})
+			err := Run(t.Context(), cfg, RunOptions{Plan: true})
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("error %v, want one with %q", err, c.want)
 			}
@@ -526,4 +551,93 @@ func watched(t *testing.T, c *Config) string {
 		t.Fatal(err)
 	}
 	return out.String()
+}
+
+// TestValidationFiles demands that files for validation are measured on.
+func TestValidationFiles(t *testing.T) {
+	c := smallRun(t)
+	path := filepath.Join(t.TempDir(), "held.txt")
+	if err := os.WriteFile(path, []byte(strings.Repeat("The old cat of number nine has seen neither sun nor moon. ", 3)+"\n\nShort.\n"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	c.Dataset.HeldOut, c.Dataset.Validation = nil, []string{path}
+	var found []Validation
+	finished(t, c, RunOptions{
+		Log: func(text string) { t.Error(text) },
+		Told: func(e Event) {
+			if e.Validation != nil {
+				found = append(found, *e.Validation)
+			}
+		},
+	})
+	if len(found) != 3 || found[0].BitsPerByte <= found[2].BitsPerByte || found[2].BitsPerByte <= 0 {
+		t.Errorf("%+v, want three measurements that get better", found)
+	}
+}
+
+// TestPhaseIsKept demands the last weights where the data changes during a run,
+// though earlier ones were better on what was held out.
+func TestPhaseIsKept(t *testing.T) {
+	c := smallRun(t)
+	other := filepath.Join(t.TempDir(), "other.txt")
+	if err := os.WriteFile(other, []byte(strings.Repeat("zzzz qqqq xxxx\n\n", 4)+"zzzz"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	c.Data[0].Name, c.Data[0].Weight = "text", 1
+	c.Data = append(c.Data, SourceConfig{Name: "other", Path: other})
+	c.Dataset.KeepDuplicates = true
+	c.Phases = []PhaseConfig{{From: 0.7, Weights: map[string]float64{"other": 1}}}
+	c.Train.EMA, c.Train.Steps, c.Optimizer.Rate, c.Watch.ValidateEvery = 0, 20, 0.02, 1
+	var best, last float64
+	finished(t, c, RunOptions{Told: func(e Event) {
+		if e.Validation != nil {
+			last = e.Validation.Loss
+			if best == 0 || last < best {
+				best = last
+			}
+		}
+	}})
+	if last <= best {
+		t.Fatalf("validation %v at the end, %v at best: the phase changed nothing", last, best)
+	}
+	card, err := os.ReadFile(filepath.Join(c.Out, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := fmt.Sprintf("%.4f", last); !strings.Contains(string(card), want) {
+		t.Errorf("the card does not have the last loss, %s:\n%s", want, card)
+	}
+}
+
+// TestBaseHasChanged demands an error where a run would go on from another base.
+func TestBaseHasChanged(t *testing.T) {
+	base := smallRun(t)
+	finished(t, base, RunOptions{})
+	c := copyOf(t, base)
+	c.Model, c.Train.Steps = ModelConfig{Base: base.Out}, 6
+	ctx, stop := context.WithCancel(t.Context())
+	err := Run(ctx, c, RunOptions{Told: func(e Event) {
+		if e.Step == 3 {
+			stop()
+		}
+	}})
+	if !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	weights := filepath.Join(base.Out, weightsFile)
+	data, err := os.ReadFile(weights)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data[len(data)-1] ^= 1
+	if err := os.WriteFile(weights, data, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	again, err := ResumeConfig("", c.Out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := Run(t.Context(), again, RunOptions{Resume: true}); err == nil || !strings.Contains(err.Error(), "another run") {
+		t.Errorf("error %v, want that the checkpoint is of another run", err)
+	}
 }

@@ -128,7 +128,7 @@ func (c *Config) scaleModel(s Supply, p *Plan) error {
 	if target == 0 && budget > 0 {
 		// 6·N·20·N operations are what the budget has.
 		target = int64(math.Sqrt(budget.Seconds() * trainShare * s.FLOPS / (6 * tokensPerParam)))
-		p.because("%d parameters in blocks: %d tokens for each in %s (Hoffmann et al. 2022)", "各层共 %d 个参数：每个参数 %d 个词元，%s 训练完（Hoffmann et al. 2022）", target, tokensPerParam, m.Budget)
+		p.because("a budget of %s has room for %d parameters in blocks with %d tokens each (Hoffmann et al. 2022)", "%s 的时间够训练各层共 %d 个参数，每个参数 %d 个词元（Hoffmann et al. 2022）", m.Budget, target, tokensPerParam)
 	}
 	if target == 0 {
 		set(&m.Size, "nano")

@@ -5,15 +5,15 @@ var english = map[string]string{
 	"welcome": `wenmo 文墨: language models on your own machine.
 
 First steps
-  wenmo create --shape tiny-llama my-model        make a small model (untrained: it writes noise)
-  wenmo run -m my-model -n 40 "Once upon a time"  let it continue a text
+  wenmo create --shape tiny-llama noise           make a small model (untrained: it writes noise)
+  wenmo run -m noise -n 40 "Once upon a time"     let it continue a text
   wenmo run -m gpt2 -n 40 "The quick brown fox"   download GPT-2 and let it do so
 
 wenmo help lists all commands; wenmo help run explains one. 中文：WENMO_LANG=zh wenmo`,
 
 	"root.short":   "Language models on your own machine",
 	"root.long":    "wenmo 文墨 runs Transformer language models on your own machine: Hugging Face\ndirectories and GGUF files, local ones or from the hub.",
-	"root.example": "wenmo create --shape tiny-llama my-model\nwenmo run -m my-model -n 40 \"Once upon a time\"\nwenmo run -m gpt2 --max-length 50 \"The quick brown fox jumps over the lazy dog\"",
+	"root.example": "wenmo create --shape tiny-llama noise\nwenmo run -m noise -n 40 \"Once upon a time\"\nwenmo run -m gpt2 --max-length 50 \"The quick brown fox jumps over the lazy dog\"",
 
 	"group.text":    "Text:",
 	"group.tasks":   "Tasks of models that were fine-tuned for them:",
@@ -203,7 +203,7 @@ wenmo tokens -m my-ner --aggregation average --threshold 0.8 --file texts.jsonl 
 	"tokens.label":            "label",
 	"tokens.bytes":            "bytes",
 	"flag.tokens_aggregation": "how tokens become words and names",
-	"flag.tokens_ignore":      "`LABELS` to leave out",
+	"flag.tokens_ignore":      "`LABELS` to leave out (default O)",
 
 	"flag.task_file":      "`FILE` of JSON lines ({\"text\":…}, {\"question\":…,\"context\":…}) or, if it is no .jsonl, of texts, one a line",
 	"flag.task_json":      "print a JSON object a line, spans in bytes",
@@ -411,7 +411,7 @@ wenmo tokenizer train --type unigram --file corpus.txt --vocab 16000 --out my-un
 	"finetune.short":           "Train a model on for a task",
 	"finetune.long":            "Train a model on for a task: chat, classify, tokens (a class for each word),\nanswer (questions about a text), dpo (preferred answers), or on more text.\n\nThe run is what RUN.toml says, or the flags. --lora trains an adapter and\nleaves the model as it is.",
 	"finetune.example":         "wenmo finetune -m my-model --task chat --data talks.jsonl --out my-chat\nwenmo finetune -m my-bert --task classify --data reviews.csv --out my-classifier\nwenmo finetune -m my-model --task chat --lora 8 --data talks.jsonl --out my-adapter\nwenmo finetune run.toml --resume",
-	"flag.task":                "what is learnt",
+	"flag.task":                "what is learnt (pretrain: causal-lm, finetune: chat, if not given)",
 	"flag.train_data":          "train on this `FILE`, folder or glob: txt, jsonl, csv, tsv, parquet, also .gz and .zst (may be repeated)",
 	"flag.set":                 "set a `KEY=VALUE` of RUN.toml, such as train.epochs=2 (may be repeated)",
 	"flag.train_steps":         "train `N` steps",
@@ -432,6 +432,8 @@ wenmo tokenizer train --type unigram --file corpus.txt --vocab 16000 --out my-un
 	"train.bpb":                "  %.4f bits per byte",
 	"train.sample":             "step %d: %s",
 	"train.skipped":            "step %d: update left out, %s",
+	"train.resumed":            "Going on after step %d of %d.",
+	"train.best":               "The model is the one that validated best: after step %d of %d.",
 	"train.stopped":            "Stopped: %s.",
 	"train.plan":               "%s parameters, %d steps, %s tokens: about %v, %s of memory.",
 	"train.done":               "Done: %s\nUse it: %s\nReport: %s",

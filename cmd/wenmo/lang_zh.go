@@ -7,15 +7,15 @@ var chinese = map[string]string{
 	"welcome": `wenmo 文墨：在自己的电脑上运行语言模型。
 
 第一步
-  wenmo create --shape tiny-llama my-model       新建一个小模型（未经训练，只会写出乱码）
-  wenmo run -m my-model -n 40 "很久很久以前"     让它续写一段文字
+  wenmo create --shape tiny-llama noise          新建一个小模型（未经训练，只会写出乱码）
+  wenmo run -m noise -n 40 "很久很久以前"        让它续写一段文字
   wenmo run -m gpt2 -n 40 "The quick brown fox"  下载 GPT-2，让它续写
 
 wenmo help 列出全部命令，wenmo help run 说明某个命令。English: WENMO_LANG=en wenmo`,
 
 	"root.short":   "在自己的电脑上运行语言模型",
 	"root.long":    "wenmo 文墨在自己的电脑上运行 Transformer 语言模型：Hugging Face 目录和 GGUF 文件，\n本地的或来自模型站点的都可以。",
-	"root.example": "wenmo create --shape tiny-llama my-model\nwenmo run -m my-model -n 40 \"很久很久以前\"\nwenmo run -m gpt2 --max-length 50 \"The quick brown fox jumps over the lazy dog\"",
+	"root.example": "wenmo create --shape tiny-llama noise\nwenmo run -m noise -n 40 \"很久很久以前\"\nwenmo run -m gpt2 --max-length 50 \"The quick brown fox jumps over the lazy dog\"",
 
 	"group.text":    "文本：",
 	"group.tasks":   "任务（用于为其微调过的模型）：",
@@ -202,7 +202,7 @@ wenmo tokens -m my-ner --aggregation average --threshold 0.8 --file texts.jsonl 
 	"tokens.label":            "标签",
 	"tokens.bytes":            "字节",
 	"flag.tokens_aggregation": "token 如何合成词和名称",
-	"flag.tokens_ignore":      "不显示的标签 `LABELS`",
+	"flag.tokens_ignore":      "不显示的标签 `LABELS`（默认 O）",
 
 	"flag.task_file":      "JSON Lines 文件 `FILE`（{\"text\":…}、{\"question\":…,\"context\":…}）；若不是 .jsonl，则每行一段文字",
 	"flag.task_json":      "每行输出一个 JSON 对象，范围以字节计",
@@ -407,7 +407,7 @@ wenmo tokenizer train --type unigram --file corpus.txt --vocab 16000 --out my-un
 	"finetune.short":           "为某项任务继续训练模型",
 	"finetune.long":            "为某项任务继续训练模型：chat（对话）、classify（分类）、tokens（逐词分类）、\nanswer（就一段文字回答问题）、dpo（偏好），或用更多文本继续。\n\n训练按 RUN.toml 或命令行选项进行。--lora 只训练适配器，原模型不变。",
 	"finetune.example":         "wenmo finetune -m my-model --task chat --data 对话.jsonl --out my-chat\nwenmo finetune -m my-bert --task classify --data 评论.csv --out my-classifier\nwenmo finetune -m my-model --task chat --lora 8 --data 对话.jsonl --out my-adapter\nwenmo finetune run.toml --resume",
-	"flag.task":                "学什么",
+	"flag.task":                "学什么（不给出时 pretrain 为 causal-lm，finetune 为 chat）",
 	"flag.train_data":          "训练数据：文件、文件夹或通配符 `FILE`，可为 txt、jsonl、csv、tsv、parquet 及其 .gz、.zst（可重复）",
 	"flag.set":                 "设置 RUN.toml 中的一项 `KEY=VALUE`，例如 train.epochs=2（可重复）",
 	"flag.train_steps":         "训练 `N` 步",
@@ -428,6 +428,8 @@ wenmo tokenizer train --type unigram --file corpus.txt --vocab 16000 --out my-un
 	"train.bpb":                "  每字节 %.4f 比特",
 	"train.sample":             "第 %d 步：%s",
 	"train.skipped":            "第 %d 步：跳过更新，%s",
+	"train.resumed":            "从第 %d 步之后继续，共 %d 步。",
+	"train.best":               "保存的是验证结果最好的模型：第 %d 步之后的，共 %d 步。",
 	"train.stopped":            "已停止：%s。",
 	"train.plan":               "%s 个参数，%d 步，%s 词元：约需 %v，内存 %s。",
 	"train.done":               "完成：%s\n使用：%s\n报告：%s",

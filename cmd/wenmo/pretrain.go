@@ -86,8 +86,18 @@ func (r *runCommandLine) command(name string, tasks []string) *cobra.Command {
 			}
 			return emit(cmd, say("train.report", r.report))
 		}
-		if name == "finetune" && c.Model.Base == "" {
-			return usagef("error.missing", "-m")
+		for _, need := range []struct {
+			flag    string
+			missing bool
+		}{
+			{"-m", name == "finetune" && c.Model.Base == ""},
+			{"--tokenizer", name == "pretrain" && c.Model.Base+c.Model.Tokenizer == ""},
+			{"--data", len(c.Data) == 0},
+			{"--out", c.Out == ""},
+		} {
+			if need.missing {
+				return usagef("error.missing", need.flag)
+			}
 		}
 		return r.train(cmd, c)
 	}
@@ -102,6 +112,11 @@ func (r *runCommandLine) config(args []string, task string) (*wenmo.TrainConfig,
 	}
 	c := &wenmo.TrainConfig{}
 	var err error
+	for _, s := range r.set {
+		if key, value, ok := strings.Cut(s, "="); ok && strings.TrimSpace(key) == "out" && r.out == "" {
+			r.out = strings.Trim(strings.TrimSpace(value), `"'`)
+		}
+	}
 	switch {
 	case r.resume || r.report != "":
 		if path == "" && r.out == "" {
@@ -157,7 +172,7 @@ func positive(n int) string {
 func (r *runCommandLine) train(cmd *cobra.Command, c *wenmo.TrainConfig) error {
 	ctx, stop := interruptible(cmd)
 	defer stop()
-	w := watcher{cmd: cmd, json: r.json}
+	w := watcher{cmd: cmd, json: r.json, plan: r.plan}
 	opt := wenmo.TrainOptions{
 		Resume: r.resume, Plan: r.plan, Lang: language(), Prepared: w.prepared, Planned: w.planned,
 		Told: w.told, Sampled: w.sampled, Log: func(text string) { w.print(text) },
@@ -180,6 +195,7 @@ func (r *runCommandLine) train(cmd *cobra.Command, c *wenmo.TrainConfig) error {
 type watcher struct {
 	cmd   *cobra.Command
 	json  bool
+	plan  bool // nothing else is wanted
 	line  *progress.Line
 	stage string
 	steps int
@@ -228,7 +244,11 @@ func (w *watcher) planned(c *wenmo.TrainConfig, p *wenmo.TrainPlan) {
 		_ = emitJSON(w.cmd, map[string]any{"plan": p, "run_toml": c.Text()})
 		return
 	}
-	w.printDim(strings.TrimSpace(c.Text()))
+	if w.plan { // which is what was asked for
+		_ = emit(w.cmd, strings.TrimSpace(c.Text()))
+	} else {
+		w.printDim(strings.TrimSpace(c.Text()))
+	}
 	w.print("")
 	for _, reason := range p.Reasons {
 		w.print("· " + reason)
@@ -277,6 +297,10 @@ func (w *watcher) told(e wenmo.TrainEvent) {
 			text += fmt.Sprintf("  %s %.4f", name, v.Metrics[name])
 		}
 		w.print(text)
+	case e.Resumed && e.Step > 0:
+		w.print(say("train.resumed", e.Step, w.steps))
+	case e.Best > 0:
+		w.print(say("train.best", e.Best, e.Step))
 	case e.Stopped != "":
 		w.print(say("train.stopped", e.Stopped))
 	}
@@ -295,5 +319,5 @@ func (w *watcher) sampled(step int, prompt, text string) {
 	if w.talks {
 		prompt += " → "
 	}
-	w.print(say("train.sample", step, prompt+strings.TrimRight(text, "\n")))
+	w.print(say("train.sample", step, prompt+strings.ReplaceAll(strings.TrimRight(text, "\n"), "\n", " ⏎ ")))
 }

@@ -113,7 +113,7 @@ func tokensCommand() *cobra.Command {
 	addChoice(cmd, "output", choice{&aggregation, words}, "aggregation", say("flag.tokens_aggregation"))
 	f.registerThreshold(cmd, "flag.task_threshold")
 	addFlag(cmd, "output", func(set *pflag.FlagSet) {
-		set.StringSliceVar(&opt.Ignore, "ignore", []string{"O"}, say("flag.tokens_ignore"))
+		set.StringSliceVar(&opt.Ignore, "ignore", nil, say("flag.tokens_ignore"))
 		set.Var(count{&opt.Stride, 1}, "stride", say("flag.task_stride"))
 	})
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -125,6 +125,9 @@ func tokensCommand() *cobra.Command {
 			return err
 		}
 		opt.Aggregation = task.Aggregation(aggregation)
+		if !cmd.Flags().Changed("ignore") {
+			opt.Ignore = []string{"O"}
+		}
 		return f.runTask(cmd, wenmo.TokenClassification, rows, func(ctx context.Context, m *wenmo.Model, rows []taskRow, _ bool) ([]map[string]any, []string, error) {
 			texts := make([]string, len(rows))
 			for i := range rows {

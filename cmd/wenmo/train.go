@@ -67,7 +67,7 @@ func (t *training) run(ctx context.Context, cmd *cobra.Command) error {
 	var size int64
 	known := true // the size of all
 	for i, name := range t.files {
-		f, n, err := dataset.OpenText(ctx, name, dataset.ReadOptions{Log: func(text string) { cmd.PrintErrln(text) }})
+		f, n, err := dataset.OpenText(ctx, name, func(text string) { cmd.PrintErrln(text) })
 		if err != nil {
 			return err
 		}

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 
 	"wenmo/internal/filelock"
@@ -25,23 +26,30 @@ type Draft struct {
 // writeBuffer is the size of the writes to disk.
 const writeBuffer = 1 << 20
 
-// NewDraft begins the draft of the file at path, after removing those that killed processes have left
-// of the same path: nobody holds the lock of such a one.
+// NewDraft begins the draft of the file at path, after removing those that killed
+// processes have left of the same path: nobody holds the lock of such a one. A
+// draft keeps its lock until it is published.
 func NewDraft(path string) (*Draft, error) {
 	if err := sweepDrafts(path); err != nil {
 		return nil, err
 	}
-	name := fmt.Sprintf("%s%016x%s", draftPrefix(path), rand.Uint64(), draftSuffix)
-	file, err := os.OpenFile(filepath.Join(filepath.Dir(path), name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
-	if err != nil {
-		return nil, err
+	for {
+		name := fmt.Sprintf("%s%016x%s", draftPrefix(path), rand.Uint64(), draftSuffix)
+		file, err := os.OpenFile(filepath.Join(filepath.Dir(path), name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+		if err != nil {
+			return nil, err
+		}
+		d := &Draft{bufio.NewWriterSize(file, writeBuffer), path, file}
+		locked, err := filelock.Try(file)
+		if err != nil {
+			d.Discard()
+			return nil, err
+		}
+		if _, err := os.Stat(file.Name()); locked && err == nil {
+			return d, nil
+		}
+		d.Discard() // somebody who sweeps has seen it before it was locked
 	}
-	d := &Draft{bufio.NewWriterSize(file, writeBuffer), path, file}
-	if _, err := filelock.Try(file); err != nil { // nobody else knows the name
-		d.Discard()
-		return nil, err
-	}
-	return d, nil
 }
 
 const draftSuffix = ".part"
@@ -65,17 +73,27 @@ func sweepDrafts(path string) error {
 			continue // somebody else's, or gone meanwhile
 		}
 		dead, err := filelock.Try(f)
+		dead = dead && err == nil
+		// What cannot be removed does no harm. A file that is open goes on Unix
+		// alone, where its name must go before the lock does.
+		if dead {
+			err = os.Remove(name)
+		}
 		_ = f.Close()
-		if dead && err == nil {
-			_ = os.Remove(name) // what cannot be removed does no harm
+		if dead && err != nil {
+			_ = os.Remove(name)
 		}
 	}
 	return nil
 }
 
-// Finish brings everything written to disk and closes the file.
+// Finish brings everything written to disk.
 func (d *Draft) Finish() error {
-	return errors.Join(d.Flush(), d.file.Sync(), d.file.Close())
+	err := errors.Join(d.Flush(), d.file.Sync())
+	if runtime.GOOS == "windows" { // which moves no open file
+		err = errors.Join(err, d.file.Close())
+	}
+	return err
 }
 
 // Publish moves a finished draft to its path.
@@ -83,6 +101,7 @@ func (d *Draft) Publish() error {
 	if err := os.Rename(d.file.Name(), d.path); err != nil {
 		return err
 	}
+	_ = d.file.Close() // everything is on disk; it may be closed already
 	return syncDir(filepath.Dir(d.path))
 }
 
