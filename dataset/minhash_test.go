@@ -88,7 +88,7 @@ func TestNearDuplicates(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
 	const originals = 120
 	var docs []string
-	var copies, others []int // in docs
+	var copies []int // in docs
 	for i := range originals {
 		chinese := i%2 == 1
 		words := randomWords(rng, 60+rng.IntN(400), chinese)
@@ -99,7 +99,6 @@ func TestNearDuplicates(t *testing.T) {
 			near = changed(rng, words, 0.03, chinese)
 		}
 		docs = append(docs, strings.Join(near, ""))
-		others = append(others, len(docs))
 		docs = append(docs, strings.Join(changed(rng, words, 0.4, chinese), ""))
 	}
 	docs = append(docs, "too short", "too short!", "好", "好。", docs[0])
@@ -155,7 +154,9 @@ func TestNearDuplicatesOfMessages(t *testing.T) {
 		return fmt.Sprintf(`{"messages":[{"role":"user","content":"What is two and two?"},{"role":"assistant","content":%q}]}`+"\n", answer)
 	}
 	path := write(t, "a.jsonl", talk("It is four")+talk("IT IS FOUR.")+talk("It is five"))
-	enc := Encoder{Key: "x", VocabSize: 9, Encode: func(*Document) ([]Sequence, Cut, error) { return []Sequence{{IDs: []int32{1}}, {IDs: []int32{2}}}, Cut{}, nil }}
+	enc := Encoder{Key: "x", VocabSize: 9, Encode: func(*Document) ([]Sequence, Cut, error) {
+		return []Sequence{{IDs: []int32{1}}, {IDs: []int32{2}}}, Cut{}, nil
+	}}
 	c := mustPrepare(t, []Source{{Path: path, Encoder: enc}}, PrepareOptions{NearDuplicates: 0.9}, shardTokens)
 	if m := c.Manifest.Sources[0]; m.NearDuplicates != 1 || c.sources[0].train.count() != 4 || c.sources[0].train.has(2) || c.sources[0].train.has(3) {
 		t.Errorf("manifest %+v", m.ManifestCounts)

@@ -87,7 +87,7 @@ type LoRAConfig struct {
 
 // SourceConfig is a part of the data.
 type SourceConfig struct {
-	Path      string  `toml:"path" comment:"file, folder or glob: txt, jsonl, csv, tsv, parquet, also .gz, .zst"`
+	Path      string  `toml:"path" comment:"file, folder or glob: txt, jsonl, csv, tsv, parquet, arrow, also .gz, .zst"`
 	Name      string  `toml:"name,omitempty"`
 	Weight    float64 `toml:"weight,omitempty" comment:"share of the tokens"`
 	Passes    float64 `toml:"passes,omitempty" comment:"how often each document is seen"`
