@@ -72,20 +72,14 @@ func passes(s Source) float64 {
 }
 
 // newCorpus selects what is trained on: documents that are neither duplicates
-// of earlier ones, nor contaminated, nor held out.
+// or near copies of earlier ones, nor contaminated, nor held out.
 func newCorpus(sources []Source, plan []plannedSource, opt PrepareOptions) (*Corpus, error) {
-	c := &Corpus{opt: opt, Manifest: Manifest{HeldOut: opt.HeldOut, Evaluation: opt.Evaluation}}
-	seen := newHashSet(0)
-	if !opt.KeepDuplicates {
-		documents := int64(0)
-		for _, p := range plan {
-			for _, f := range p.files {
-				documents += f.info.Documents
-			}
-		}
-		seen = newHashSet(int(documents))
-	}
+	c := &Corpus{opt: opt, Manifest: Manifest{HeldOut: opt.HeldOut, NearDuplicates: opt.NearDuplicates, Evaluation: opt.Evaluation}}
+	seen := newEarlier(plan, opt)
 	names := sha256.New()
+	if opt.signed() {
+		fmt.Fprintln(names, minHashKey, opt.NearDuplicates)
+	}
 	for i, p := range plan {
 		s := corpusSource{Source: sources[i]}
 		var list []*shard
@@ -119,7 +113,7 @@ func newCorpus(sources []Source, plan []plannedSource, opt PrepareOptions) (*Cor
 }
 
 // selectFile selects among the sequences of a file, the first of which is at.
-func (s *corpusSource) selectFile(f preparedFile, at int, seen *hashSet, opt PrepareOptions) (ManifestFile, error) {
+func (s *corpusSource) selectFile(f preparedFile, at int, seen *earlier, opt PrepareOptions) (ManifestFile, error) {
 	m := ManifestFile{Path: f.paths[0], Files: len(f.paths), SHA256: f.sha256, Size: f.size, ManifestCounts: ManifestCounts{
 		Documents: f.info.Documents, Bytes: f.info.Bytes, Empty: f.info.Empty, Broken: f.info.Broken,
 		Truncated: f.info.Truncated, TooLong: f.info.Dropped,
@@ -128,10 +122,14 @@ func (s *corpusSource) selectFile(f preparedFile, at int, seen *hashSet, opt Pre
 	for _, one := range f.shards {
 		s.masked = s.masked || one.mask != nil
 		err := mmap.Guard(one.file.Path, func() error {
-			fate := dropped
+			fate, document := dropped, 0
+			if seen.near != nil {
+				seen.near.addShard(one.minhash)
+			}
 			for i := range one.n {
 				if !one.continues(i) {
-					fate = m.fate(one, i, seen, opt.KeepDuplicates, limit)
+					fate = m.fate(one, i, document, seen, limit)
+					document++
 				}
 				m.TokensAll += int64(one.length(i))
 				switch fate {
@@ -165,15 +163,41 @@ const (
 	heldOut
 )
 
+// earlier is the documents before one.
+type earlier struct {
+	hashes *hashSet   // nil: copies are kept
+	near   *nearIndex // of those kept; nil: near copies are
+}
+
+func newEarlier(plan []plannedSource, opt PrepareOptions) *earlier {
+	documents := int64(0)
+	for _, p := range plan {
+		for _, f := range p.files {
+			documents += f.info.Documents
+		}
+	}
+	var e earlier
+	if !opt.KeepDuplicates {
+		e.hashes = newHashSet(int(documents))
+	}
+	if opt.signed() {
+		e.near = newNearIndex(opt.NearDuplicates, int(documents))
+	}
+	return &e
+}
+
 // fate decides about a document and counts it.
-func (m *ManifestFile) fate(s *shard, i int, seen *hashSet, keepDuplicates bool, limit uint64) int {
+func (m *ManifestFile) fate(s *shard, i, document int, seen *earlier, limit uint64) int {
 	h := s.hash(i)
 	switch {
-	case !keepDuplicates && !seen.add(h):
+	case seen.hashes != nil && !seen.hashes.add(h):
 		m.Duplicates++
 		return dropped
 	case s.isContaminated(i):
 		m.Contaminated++
+		return dropped
+	case seen.near != nil && !seen.near.add(document):
+		m.NearDuplicates++
 		return dropped
 	case h < limit:
 		m.HeldOut++

@@ -337,6 +337,8 @@ func TestPrepareErrors(t *testing.T) {
 	}{
 		{nil, PrepareOptions{}, "without sources"},
 		{[]Source{{Path: path, Encoder: enc}}, PrepareOptions{HeldOut: 1}, "held-out share of 1"},
+		{[]Source{{Path: path, Encoder: enc}}, PrepareOptions{NearDuplicates: 1.1}, "a similarity of 1.1"},
+		{[]Source{{Path: path, Encoder: enc}}, PrepareOptions{NearDuplicates: 0.5, KeepDuplicates: true}, "exact ones are kept"},
 		{[]Source{{Path: path, Encoder: enc, Weight: 1}, {Name: "b", Path: path, Encoder: enc, Passes: 1}}, PrepareOptions{}, "1 sources have a weight and 1 have passes"},
 		{[]Source{{Path: path, Encoder: enc, Weight: -1}}, PrepareOptions{}, "weight -1"},
 		{[]Source{{Path: path, Encoder: enc}, {Path: path, Encoder: enc}}, PrepareOptions{}, "two sources are named"},
@@ -426,7 +428,7 @@ func FuzzOneSpace(f *testing.F) {
 func FuzzShard(f *testing.F) {
 	path := jsonl(f, "a.jsonl", texts("a", 3, 50))
 	dir := f.TempDir()
-	mustPrepare(f, []Source{{Path: path, Encoder: byteEncoder(f)}}, PrepareOptions{Dir: dir}, shardTokens)
+	mustPrepare(f, []Source{{Path: path, Encoder: byteEncoder(f)}}, PrepareOptions{Dir: dir, NearDuplicates: 0.8}, shardTokens)
 	made, _ := filepath.Glob(filepath.Join(dir, "*.safetensors"))
 	data, err := os.ReadFile(made[0])
 	if err != nil {
@@ -435,7 +437,7 @@ func FuzzShard(f *testing.F) {
 	f.Add(data)
 	f.Add(data[:shardHeader])
 	f.Fuzz(func(t *testing.T, data []byte) {
-		s, err := openShard(write(t, "x.safetensors", string(data)), 300)
+		s, err := openShard(write(t, "x.safetensors", string(data)), 300, true)
 		if err != nil {
 			return
 		}

@@ -24,7 +24,7 @@ type Document struct {
 	Fields map[string]json.RawMessage
 
 	File string // path of the file
-	Line int    // the record's first line, from 1; of parquet the row
+	Line int    // the record's first line, from 1; of parquet and arrow the row
 
 	bare  bool // neither a field for the text nor a conversation
 	leave bool // its template says nothing

@@ -22,7 +22,7 @@ import (
 var formats = map[string]string{
 	".txt": "txt", ".text": "txt", ".md": "txt",
 	".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json",
-	".csv": "csv", ".tsv": "tsv", ".parquet": "parquet",
+	".csv": "csv", ".tsv": "tsv", ".parquet": "parquet", ".arrow": "arrow",
 }
 
 // aboutData has the files in directories of Hugging Face's datasets that are about
@@ -32,7 +32,7 @@ var aboutData = map[string]bool{
 	"dataset_dict.json": true, "state.json": true,
 }
 
-const knownFormats = "txt, jsonl, json, csv, tsv, parquet"
+const knownFormats = "txt, jsonl, json, csv, tsv, parquet, arrow"
 
 const (
 	byteOrderMark = "\ufeff"
@@ -53,8 +53,8 @@ func formatOf(path string) (format, compression string) {
 
 // Files returns the data files that a path stands for, by their names: the file
 // itself, the files with a known extension below a folder, or those that a glob
-// matches. A directory of Hugging Face's datasets is a folder of that kind; the
-// glob DIR/data/train-* takes one split of it.
+// matches. A directory of Hugging Face's datasets is a folder of that kind, also
+// as save_to_disk writes it; the glob DIR/data/train-* takes one split of it.
 func Files(path string) ([]string, error) {
 	info, err := os.Stat(path)
 	switch {
@@ -179,8 +179,11 @@ func openData(path string, opt ReadOptions) (*dataFile, error) {
 }
 
 func (f *dataFile) start(format, compression string) error {
-	if format == "parquet" {
+	switch format {
+	case "parquet":
 		return f.startParquet(compression)
+	case "arrow":
+		return f.startArrow(compression)
 	}
 	in, err := f.decompress(compression)
 	if err != nil {

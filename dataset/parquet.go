@@ -16,7 +16,7 @@ const parquetRows = 16
 // startParquet reads the rows of a parquet file, each as the JSON object that
 // its columns make.
 func (f *dataFile) startParquet(compression string) (err error) {
-	defer recoverParquet(&err)
+	defer recoverBroken("parquet", &err)
 	if compression != "" {
 		return errors.New("parquet inside another compression, which has no random access")
 	}
@@ -74,7 +74,7 @@ type parquetReader struct {
 
 func (p *parquetReader) next() (rec record, more bool, err error) {
 	rec.line = p.row + 1
-	defer recoverParquet(&err)
+	defer recoverBroken("parquet", &err)
 	if len(p.left) == 0 && !p.end {
 		p.rows = make([]any, parquetRows)
 		n, err := p.reader.Read(p.rows)
@@ -98,10 +98,10 @@ func (p *parquetReader) next() (rec record, more bool, err error) {
 	return rec, true, nil
 }
 
-// recoverParquet makes an error of a panic of the library, which takes much of
-// what a file says for granted.
-func recoverParquet(err *error) {
+// recoverBroken makes an error of a panic of what takes much of what a file says
+// for granted, such as the library.
+func recoverBroken(format string, err *error) {
 	if r := recover(); r != nil {
-		*err = fmt.Errorf("parquet: the file is broken: %v", r)
+		*err = fmt.Errorf("%s: the file is broken: %v", format, r)
 	}
 }

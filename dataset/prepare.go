@@ -37,6 +37,12 @@ type PrepareOptions struct {
 	// of their text alone.
 	HeldOut        float64
 	KeepDuplicates bool
+	// NearDuplicates is the similarity from which a document counts as a copy of
+	// an earlier one and is left out: stretches of five words, or eight Han
+	// characters, that both have, over those that one of them has. Changing one
+	// word in twenty leaves 0.6. 0: only exact copies are. Texts of fewer words
+	// have exact copies alone.
+	NearDuplicates float64
 	// Evaluation lists files, folders and globs of evaluation sets; documents
 	// that have a stretch of EvaluationWords words in common with one of their
 	// texts are left out. 20 Han characters count as 13 words. 0: 13; more where
@@ -63,11 +69,16 @@ func (o PrepareOptions) threads() int {
 	return o.Threads
 }
 
+// signed says whether shards have signatures, which serve any similarity.
+func (o PrepareOptions) signed() bool { return o.NearDuplicates > 0 }
+
 const (
 	// A shard ends after the batch that brings it to one of these: a killed
 	// process loses no more than that, and a writer holds 21 bytes a sequence.
 	shardTokens    = 64 << 20
 	shardSequences = 4 << 20
+	// So many bytes of signatures end it too.
+	shardSignatures = 64 << 20
 
 	staleTemp = 24 * time.Hour // no shard takes as long to write
 )
@@ -84,14 +95,16 @@ type preparer struct {
 
 // Prepare tokenises the files of sources into shards, which it maps, and
 // selects what is trained on and what is held out. A shard is named by the
-// contents of the file, the options of its reading, the encoder and the
-// evaluation sets, so it is made once. It is not seen in its place before it is
+// contents of the file, the options of its reading, the encoder, the evaluation
+// sets and whether it has signatures, so it is made once. It is not seen in its place before it is
 // complete: after a kill, the next Prepare goes on behind the last one.
 //
 // Memory is bounded by batches of records, a writer's share of a shard, 16 to
 // 32 bytes per document for finding duplicates (not with KeepDuplicates), a
-// quarter byte per document for the selection, and 16 to 32 bytes per word of
-// the evaluation sets. The shards are the same for any number of threads.
+// quarter byte per document for the selection, 16 to 32 bytes per word of the
+// evaluation sets and, with NearDuplicates, 11 bytes per document and band of
+// its signature (224 for 0.8, 448 for 0.5), beside the 128 bytes of the signature
+// in the shard. The shards are the same for any number of threads.
 func Prepare(ctx context.Context, sources []Source, opt PrepareOptions) (*Corpus, error) {
 	return prepare(ctx, sources, opt, shardTokens)
 }
@@ -99,6 +112,12 @@ func Prepare(ctx context.Context, sources []Source, opt PrepareOptions) (*Corpus
 func prepare(ctx context.Context, sources []Source, opt PrepareOptions, maxTokens int) (_ *Corpus, err error) {
 	if opt.HeldOut < 0 || opt.HeldOut >= 1 {
 		return nil, fmt.Errorf("a held-out share of %v, want 0 or more and less than 1", opt.HeldOut)
+	}
+	if !(opt.NearDuplicates >= 0 && opt.NearDuplicates <= 1) {
+		return nil, fmt.Errorf("near duplicates from a similarity of %v, want 0 to 1", opt.NearDuplicates)
+	}
+	if opt.NearDuplicates > 0 && opt.KeepDuplicates {
+		return nil, errors.New("near duplicates are left out, but exact ones are kept")
 	}
 	if err := checkShares(sources); err != nil {
 		return nil, err
@@ -237,7 +256,11 @@ func (p *preparer) file(ctx context.Context, source Source, file *preparedFile) 
 		return err
 	}
 	format, compression := formatOf(file.paths[0])
-	key, err := keyOf(file.sha256, format, compression, source.Read, source.Encoder.Key, source.Encoder.VocabSize, p.evalKey, p.maxTokens)
+	parts := []any{file.sha256, format, compression, source.Read, source.Encoder.Key, source.Encoder.VocabSize, p.evalKey, p.maxTokens}
+	if p.opt.signed() {
+		parts = append(parts, minHashKey)
+	}
+	key, err := keyOf(parts...)
 	if err != nil {
 		return err
 	}
@@ -248,7 +271,7 @@ func (p *preparer) file(ctx context.Context, source Source, file *preparedFile) 
 		if _, err := os.Stat(path); err != nil {
 			break
 		}
-		s, err := openShard(path, source.Encoder.VocabSize)
+		s, err := openShard(path, source.Encoder.VocabSize, p.opt.signed())
 		if err != nil {
 			p.log("made again: " + err.Error())
 			break

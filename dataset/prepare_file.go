@@ -41,7 +41,7 @@ func (w *fileWriter) write(ctx context.Context) error {
 }
 
 func (w *fileWriter) begin() (err error) {
-	w.shard, err = newShardWriter(w.shardPath(w.key, len(w.file.shards)), w.source.Encoder.VocabSize)
+	w.shard, err = newShardWriter(w.shardPath(w.key, len(w.file.shards)), w.source.Encoder.VocabSize, w.opt.signed())
 	return err
 }
 
@@ -53,7 +53,7 @@ func (w *fileWriter) finish(last bool) error {
 	if err := done.finish(); err != nil {
 		return err
 	}
-	s, err := openShard(done.path, w.source.Encoder.VocabSize)
+	s, err := openShard(done.path, w.source.Encoder.VocabSize, w.opt.signed())
 	if err == nil {
 		w.take(w.file, s)
 	}
@@ -67,7 +67,7 @@ func (w *fileWriter) add(e encoded) error {
 			return err
 		}
 	}
-	if w.shard.tokens >= w.maxTokens || w.shard.sequences >= shardSequences {
+	if w.shard.tokens >= w.maxTokens || w.shard.sequences >= shardSequences || len(w.shard.minhash) >= shardSignatures {
 		if err := w.finish(false); err != nil {
 			return err
 		}

@@ -20,8 +20,8 @@ const (
 // ReadOptions say how files are read. The zero value reads by the names of the
 // files.
 type ReadOptions struct {
-	// Format is txt, jsonl, json (one list of objects), csv, tsv or
-	// parquet; "": by the name of the file, without .gz or .zst.
+	// Format is txt, jsonl, json (one list of objects), csv, tsv, parquet or
+	// arrow (an IPC stream or file); "": by the name of the file, without .gz or .zst.
 	Format string `json:"format,omitempty"`
 	// Separator says where a document ends in a text file: SeparatorPieces,
 	// SeparatorFile, SeparatorBlank, SeparatorLine, or a text that stands

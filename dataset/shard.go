@@ -19,6 +19,7 @@ import (
 //	flags    U8  [sequences]     flagContaminated, flagContinues
 //	mask     U8  [tokens/8]      bit i%8 of byte i/8 is 1: token i counts;
 //	                             not there: all count
+//	minhash  U8  [documents*128] signDocument; only with NearDuplicates
 //
 // and with shardInfo as JSON under the key shardKey of the metadata.
 const (
@@ -48,11 +49,12 @@ type shardInfo struct {
 
 // shard is a shard in memory, mapped.
 type shard struct {
-	file                                     *mmap.File
-	info                                     shardInfo
-	n                                        int // sequences
-	vocab                                    int // its size
-	ids, offsets, bytes, hashes, flags, mask []byte
+	file  *mmap.File
+	info  shardInfo
+	n     int // sequences
+	vocab int // its size
+
+	ids, offsets, bytes, hashes, flags, mask, minhash []byte
 }
 
 // idWidth returns how many bytes an id has.
@@ -73,21 +75,21 @@ type tensorHeader struct {
 // dtypeSizes has the types that shards use.
 var dtypeSizes = map[string]int{"U8": 1, "U16": 2, "U32": 4, "U64": 8}
 
-// openShard maps the shard of that path.
-func openShard(path string, vocabSize int) (*shard, error) {
+// openShard maps the shard of that path, which has signatures or need not.
+func openShard(path string, vocabSize int, signed bool) (*shard, error) {
 	file, err := mmap.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	s := &shard{file: file, vocab: vocabSize}
-	if err = mmap.Guard(path, s.parse); err != nil {
+	if err = mmap.Guard(path, func() error { return s.parse(signed) }); err != nil {
 		file.Close()
 		return nil, fmt.Errorf("%s: not a shard: %w", path, err)
 	}
 	return s, nil
 }
 
-func (s *shard) parse() error {
+func (s *shard) parse(signed bool) error {
 	data := s.file.Data
 	if len(data) < shardHeader || binary.LittleEndian.Uint64(data) != shardHeader-8 {
 		return fmt.Errorf("%d bytes without a header of %d", len(data), shardHeader)
@@ -113,9 +115,10 @@ func (s *shard) parse() error {
 	}{
 		{"ids", idType, &s.ids}, {"offsets", "U64", &s.offsets}, {"bytes", "U32", &s.bytes},
 		{"hashes", "U64", &s.hashes}, {"flags", "U8", &s.flags}, {"mask", "U8", &s.mask},
+		{"minhash", "U8", &s.minhash},
 	} {
 		raw, ok := header[t.name]
-		if !ok && t.name == "mask" {
+		if !ok && (t.name == "mask" || t.name == "minhash" && !signed) {
 			continue
 		}
 		var err error
@@ -123,7 +126,19 @@ func (s *shard) parse() error {
 			return fmt.Errorf("tensor %q: %w", t.name, err)
 		}
 	}
-	return s.checkSizes()
+	if err := s.checkSizes(); err != nil || !signed {
+		return err
+	}
+	documents := 0
+	for i := range s.n {
+		if !s.continues(i) {
+			documents++
+		}
+	}
+	if int64(documents) != s.info.Documents || len(s.minhash) != documents*minHashes {
+		return fmt.Errorf("%d documents, not %d, with signatures of %d bytes", documents, s.info.Documents, len(s.minhash))
+	}
+	return nil
 }
 
 // tensorData returns the bytes of a tensor with that header.

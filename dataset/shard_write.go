@@ -21,10 +21,11 @@ type entry struct {
 	bytes int
 	hash  uint64
 	flags byte
+	sign  *signature // of the document; nil: it has none
 }
 
 // shardWriter writes a shard beside its final path. What it holds in memory is
-// 21 bytes a sequence and a bit a token.
+// 21 bytes a sequence, a bit a token and the signatures.
 type shardWriter struct {
 	path      string
 	file      *os.File
@@ -39,15 +40,17 @@ type shardWriter struct {
 	flags     []byte
 	mask      []byte
 	masked    bool // some token does not count
+	minhash   []byte
+	signed    bool // there are signatures
 	scratch   []byte
 }
 
-func newShardWriter(path string, vocabSize int) (*shardWriter, error) {
+func newShardWriter(path string, vocabSize int, signed bool) (*shardWriter, error) {
 	file, err := os.CreateTemp(filepath.Dir(path), tempPattern)
 	if err != nil {
 		return nil, err
 	}
-	w := &shardWriter{path: path, file: file, out: bufio.NewWriterSize(file, 1<<20), vocab: vocabSize, offsets: make([]byte, 8)}
+	w := &shardWriter{path: path, file: file, out: bufio.NewWriterSize(file, 1<<20), vocab: vocabSize, signed: signed, offsets: make([]byte, 8)}
 	if _, err := w.out.Write(make([]byte, shardHeader)); err != nil {
 		w.abort()
 		return nil, err
@@ -89,6 +92,9 @@ func (w *shardWriter) add(e entry) error {
 	w.bytes = binary.LittleEndian.AppendUint32(w.bytes, uint32(e.bytes))
 	w.hashes = binary.LittleEndian.AppendUint64(w.hashes, e.hash)
 	w.flags = append(w.flags, e.flags)
+	if e.sign != nil {
+		w.minhash = append(w.minhash, e.sign[:]...)
+	}
 	_, err := w.out.Write(w.scratch)
 	return err
 }
@@ -133,12 +139,12 @@ func (w *shardWriter) complete() error {
 		data        []byte
 	}{
 		{"offsets", "U64", w.offsets}, {"bytes", "U32", w.bytes}, {"hashes", "U64", w.hashes},
-		{"flags", "U8", w.flags}, {"mask", "U8", w.mask},
-	}
-	if !w.masked {
-		sections = sections[:len(sections)-1]
+		{"flags", "U8", w.flags}, {"mask", "U8", w.mask}, {"minhash", "U8", w.minhash},
 	}
 	for _, s := range sections {
+		if s.name == "mask" && !w.masked || s.name == "minhash" && !w.signed {
+			continue
+		}
 		describe(s.name, s.dtype, len(s.data))
 		if _, err := w.out.Write(s.data); err != nil {
 			return err

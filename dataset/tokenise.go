@@ -126,6 +126,10 @@ func (p *preparer) addDocument(e *encoded, doc *Document, seqs []Sequence) {
 	if p.evaluation != nil && p.evaluation.contaminates(doc) {
 		first.flags = flagContaminated
 	}
+	if p.opt.signed() {
+		sign := signDocument(doc)
+		first.sign = &sign
+	}
 	next := first
 	for _, seq := range seqs {
 		if len(seq.IDs) == 0 {

@@ -87,7 +87,7 @@ type LoRAConfig struct {
 
 // SourceConfig is a part of the data.
 type SourceConfig struct {
-	Path      string  `toml:"path" comment:"file, folder or glob: txt, jsonl, csv, tsv, parquet, also .gz, .zst"`
+	Path      string  `toml:"path" comment:"file, folder or glob: txt, jsonl, csv, tsv, parquet, arrow, also .gz, .zst"`
 	Name      string  `toml:"name,omitempty"`
 	Weight    float64 `toml:"weight,omitempty" comment:"share of the tokens"`
 	Passes    float64 `toml:"passes,omitempty" comment:"how often each document is seen"`
@@ -114,6 +114,7 @@ type DatasetConfig struct {
 	Validation     []string `toml:"validation" comment:"files to validate on, instead of documents held out"`
 	Evaluation     []string `toml:"evaluation" comment:"evaluation sets, kept out of the documents"`
 	KeepDuplicates bool     `toml:"keep_duplicates"`
+	NearDuplicates float64  `toml:"near_duplicates" comment:"similarity from which a document counts as a copy, such as 0.8; 0: exact copies alone"`
 	Cache          string   `toml:"cache" comment:"folder of tokenised data; empty: inside out"`
 	Limit          int      `toml:"limit" comment:"records of a classifier and the like; 0: all"`
 	Mask           float64  `toml:"mask" comment:"masked-lm: share of the tokens"`
@@ -499,6 +500,7 @@ func (c *Config) idle() (errs []error) {
 		{"dataset.label", c.Dataset.Label != "", c.Task == TaskClassify || c.Task == TaskTokens},
 		{"model.labels", len(c.Model.Labels) > 0, c.Task == TaskClassify || c.Task == TaskTokens},
 		{"model.problem", c.Model.Problem != "", c.Task == TaskClassify},
+		{"dataset.near_duplicates", c.Dataset.NearDuplicates > 0, c.IsLanguageModel()},
 		{"dpo", c.DPO != nil, c.Task == TaskDPO},
 		{"dataset.words", c.Dataset.Words != "", c.Task == TaskMaskedLM},
 		{"dataset.whole_word", c.Dataset.WholeWord, c.Task == TaskMaskedLM},
@@ -560,6 +562,7 @@ func (c *Config) check() error {
 		within("watch.sample_tokens", float64(c.Watch.SampleTokens), 1, 1e6),
 		maybe("dataset.held_out", c.Dataset.HeldOut, 0, 0.5),
 		within("dataset.mask", c.Dataset.Mask, 0, 1),
+		within("dataset.near_duplicates", c.Dataset.NearDuplicates, 0, 1),
 		within("train.steps", float64(c.Train.Steps), 0, 1e9),
 		within("train.epochs", c.Train.Epochs, 0, 1e6),
 		within("train.batch", float64(c.Train.Batch), 0, 1e6),

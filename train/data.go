@@ -224,7 +224,7 @@ func (m *material) prepare(ctx context.Context, cache string, progress func(data
 		})
 	}
 	opt := dataset.PrepareOptions{
-		Dir: cache, Threads: c.Threads, HeldOut: *c.Dataset.HeldOut, KeepDuplicates: c.Dataset.KeepDuplicates,
+		Dir: cache, Threads: c.Threads, HeldOut: *c.Dataset.HeldOut, KeepDuplicates: c.Dataset.KeepDuplicates, NearDuplicates: c.Dataset.NearDuplicates,
 		Evaluation: slices.Concat(c.Dataset.Evaluation, c.Dataset.Validation), Log: m.log, Progress: progress,
 	}
 	corpus, err := dataset.Prepare(ctx, sources, opt)
@@ -241,8 +241,8 @@ func (m *material) prepare(ctx context.Context, cache string, progress func(data
 		}
 	}
 	if n := countsOf(corpus); n.Tokens == 0 {
-		return errors.Join(corpus.Close(), fmt.Errorf("nothing is left to train on: of %d documents %d are held out for validation, %d are duplicates, %d contaminated",
-			n.Documents, n.HeldOut, n.Duplicates, n.Contaminated))
+		return errors.Join(corpus.Close(), fmt.Errorf("nothing is left to train on: of %d documents %d are held out for validation, %d are duplicates, %d contaminated, %d near duplicates",
+			n.Documents, n.HeldOut, n.Duplicates, n.Contaminated, n.NearDuplicates))
 	}
 	m.corpus = corpus
 	n := countsOf(corpus)
@@ -261,6 +261,7 @@ func countsOf(c *dataset.Corpus) (n dataset.ManifestCounts) {
 		n.Tokens += s.Tokens
 		n.Duplicates += s.Duplicates
 		n.Contaminated += s.Contaminated
+		n.NearDuplicates += s.NearDuplicates
 		n.HeldOut += s.HeldOut
 		n.Truncated += s.Truncated
 		n.TooLong += s.TooLong

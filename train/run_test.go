@@ -281,6 +281,8 @@ func TestRunRefuses(t *testing.T) {
 		{"setting of another optimizer", func(c *Config) { c.Optimizer.Momentum = new(0.9) }, "optimizer.momentum: adamw has no such setting"},
 		{"setting of another schedule", func(c *Config) { c.Schedule = ScheduleConfig{Kind: "constant", Floor: new(0.1)} }, "schedule.floor: a schedule constant has"},
 		{"smoothing of pairs", func(c *Config) { c.Task, c.Model.Base, c.Train.LabelSmoothing = TaskDPO, "x", 0.1 }, "train.label_smoothing: it has no effect"},
+		{"near copies left out, exact ones kept", func(c *Config) { c.Dataset.KeepDuplicates, c.Dataset.NearDuplicates = true, 0.8 }, "exact ones are kept"},
+		{"near copies of pairs", func(c *Config) { c.Task, c.Model.Base, c.Dataset.NearDuplicates = TaskDPO, "x", 0.8 }, "dataset.near_duplicates: it has no effect"},
 		{"phase of another source", func(c *Config) { c.Phases = []PhaseConfig{{From: 0.5, Weights: map[string]float64{"x": 1}}} }, `no source is named "x"`},
 		{"phase past the end", func(c *Config) { c.Phases = []PhaseConfig{{From: 1.5}} }, "phase.from"},
 		{"batch of less than a row", func(c *Config) { c.Train.BatchTokens = 32 }, "train.batch_tokens: 32 is less"},

@@ -243,7 +243,7 @@ depend on the number of threads.`,
 	"train.example": `wenmo tokenizer train --file corpus.txt --vocab 8000 --out my-tokenizer
 wenmo tokenizer train --type wordpiece --file corpus.txt --vocab 20000 --out my-bert
 wenmo tokenizer train --type unigram --file corpus.txt --vocab 16000 --out my-unigram`,
-	"flag.train_file":          "text `FILE` to learn from, a folder or a glob, also .jsonl, .csv, .tsv, .parquet, .gz and .zst; may be given several times",
+	"flag.train_file":          "text `FILE` to learn from, a folder or a glob, also .jsonl, .csv, .tsv, .parquet, .arrow, .gz and .zst; may be given several times",
 	"flag.train_type":          "`TYPE` of the vocabulary",
 	"flag.vocab":               "`N` tokens in all",
 	"flag.special_tokens":      "`LIST` of special tokens, which get the first ids (if none are given, BPE has <|endoftext|>, <|im_start|>, <|im_end|>; WordPiece BERT's five; Unigram <unk>, <s>, </s>)",
@@ -412,7 +412,7 @@ wenmo tokenizer train --type unigram --file corpus.txt --vocab 16000 --out my-un
 	"finetune.long":            "Train a model on for a task: chat, classify, tokens (a class for each word),\nanswer (questions about a text), dpo (preferred answers), or on more text.\n\nThe run is what RUN.toml says, or the flags. --lora trains an adapter and\nleaves the model as it is.",
 	"finetune.example":         "wenmo finetune -m my-model --task chat --data talks.jsonl --out my-chat\nwenmo finetune -m my-bert --task classify --data reviews.csv --out my-classifier\nwenmo finetune -m my-model --task chat --lora 8 --data talks.jsonl --out my-adapter\nwenmo finetune run.toml --resume",
 	"flag.task":                "what is learnt (pretrain: causal-lm, finetune: chat, if not given)",
-	"flag.train_data":          "train on this `FILE`, folder or glob: txt, jsonl, csv, tsv, parquet, also .gz and .zst (may be repeated)",
+	"flag.train_data":          "train on this `FILE`, folder or glob: txt, jsonl, csv, tsv, parquet, arrow, also .gz and .zst (may be repeated)",
 	"flag.set":                 "set a `KEY=VALUE` of RUN.toml, such as train.epochs=2 (may be repeated)",
 	"flag.train_steps":         "train `N` steps",
 	"flag.train_tokenizer":     "tokenizer: a `DIR` or tokenizer.json",

@@ -239,7 +239,7 @@ WordPiece（BERT 所用，转为小写并去掉重音）或 Unigram（SentencePi
 	"train.example": `wenmo tokenizer train --file corpus.txt --vocab 8000 --out my-tokenizer
 wenmo tokenizer train --type wordpiece --file corpus.txt --vocab 20000 --out my-bert
 wenmo tokenizer train --type unigram --file corpus.txt --vocab 16000 --out my-unigram`,
-	"flag.train_file":          "用来学习的文本文件 `FILE`、文件夹或通配符，也可以是 .jsonl、.csv、.tsv、.parquet、.gz、.zst，可给出多次",
+	"flag.train_file":          "用来学习的文本文件 `FILE`、文件夹或通配符，也可以是 .jsonl、.csv、.tsv、.parquet、.arrow、.gz、.zst，可给出多次",
 	"flag.train_type":          "词表的种类 `TYPE`",
 	"flag.vocab":               "一共 `N` 个 token",
 	"flag.special_tokens":      "特殊 token 的列表 `LIST`，占用最前面的 id（不给出时：BPE 用 <|endoftext|>、<|im_start|>、<|im_end|>，WordPiece 用 BERT 的五个，Unigram 用 <unk>、<s>、</s>）",
@@ -408,7 +408,7 @@ wenmo tokenizer train --type unigram --file corpus.txt --vocab 16000 --out my-un
 	"finetune.long":            "为某项任务继续训练模型：chat（对话）、classify（分类）、tokens（逐词分类）、\nanswer（就一段文字回答问题）、dpo（偏好），或用更多文本继续。\n\n训练按 RUN.toml 或命令行选项进行。--lora 只训练适配器，原模型不变。",
 	"finetune.example":         "wenmo finetune -m my-model --task chat --data 对话.jsonl --out my-chat\nwenmo finetune -m my-bert --task classify --data 评论.csv --out my-classifier\nwenmo finetune -m my-model --task chat --lora 8 --data 对话.jsonl --out my-adapter\nwenmo finetune run.toml --resume",
 	"flag.task":                "学什么（不给出时 pretrain 为 causal-lm，finetune 为 chat）",
-	"flag.train_data":          "训练数据：文件、文件夹或通配符 `FILE`，可为 txt、jsonl、csv、tsv、parquet 及其 .gz、.zst（可重复）",
+	"flag.train_data":          "训练数据：文件、文件夹或通配符 `FILE`，可为 txt、jsonl、csv、tsv、parquet、arrow 及其 .gz、.zst（可重复）",
 	"flag.set":                 "设置 RUN.toml 中的一项 `KEY=VALUE`，例如 train.epochs=2（可重复）",
 	"flag.train_steps":         "训练 `N` 步",
 	"flag.train_tokenizer":     "分词器：文件夹 `DIR` 或 tokenizer.json",
