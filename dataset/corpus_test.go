@@ -168,6 +168,11 @@ func TestPrepareResumes(t *testing.T) {
 		},
 		func() { os.Truncate(filepath.Join(dir, names[1]), 5000) },
 		func() { os.WriteFile(filepath.Join(dir, names[0]), []byte("rubbish"), 0o666) },
+		func() { // an id becomes another
+			data := []byte(want[names[0]])
+			data[shardHeader+100] ^= 1
+			os.WriteFile(filepath.Join(dir, names[0]), data, 0o666)
+		},
 	} {
 		damage()
 		left := filepath.Join(dir, strings.Replace(tempPattern, "*", "1", 1))

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"hash/crc32"
 	"sort"
 
 	"wenmo/internal/mmap"
@@ -21,9 +22,11 @@ import (
 //	                             not there: all count
 //	minhash  U8  [documents*128] signDocument; only with NearDuplicates
 //
-// and with shardInfo as JSON under the key shardKey of the metadata.
+// and with shardInfo as JSON under the key shardKey of the metadata, and a checksum
+// under shardSum.
 const (
-	shardKey    = "wenmo.shard.v1"
+	shardKey    = "wenmo.shard.v2"
+	shardSum    = "crc32c" // of what follows the header, in hexadecimal digits
 	shardHeader = 2048 // bytes before the data, the header's length among them
 
 	flagContaminated = 1 << 0
@@ -34,6 +37,8 @@ const (
 	// maxNarrowVocab is how many ids fit into 16 bits.
 	maxNarrowVocab = 1 << 16
 )
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // shardInfo says what part of a file a shard is.
 type shardInfo struct {
@@ -104,6 +109,9 @@ func (s *shard) parse(signed bool) error {
 	}
 	if err := json.Unmarshal([]byte(meta[shardKey]), &s.info); err != nil {
 		return fmt.Errorf("metadata %q: %w", shardKey, err)
+	}
+	if sum := crc32.Checksum(data[shardHeader:], castagnoli); meta[shardSum] != fmt.Sprintf("%08x", sum) {
+		return fmt.Errorf("the checksum is %08x, not %q: the file is damaged", sum, meta[shardSum])
 	}
 	idType := "U16"
 	if idWidth(s.vocab) == 4 {

@@ -7,8 +7,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/crc32"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // tempPattern names shards that are being written. What a killed process leaves
@@ -43,10 +46,13 @@ type shardWriter struct {
 	minhash   []byte
 	signed    bool // there are signatures
 	scratch   []byte
+	sum       uint32 // CRC-32C of what has been written behind the header
 }
 
 func newShardWriter(path string, vocabSize int, signed bool) (*shardWriter, error) {
-	file, err := os.CreateTemp(filepath.Dir(path), tempPattern)
+	// os.CreateTemp would make a file for its owner alone.
+	name := strings.Replace(tempPattern, "*", fmt.Sprintf("%016x", rand.Uint64()), 1)
+	file, err := os.OpenFile(filepath.Join(filepath.Dir(path), name), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666)
 	if err != nil {
 		return nil, err
 	}
@@ -95,7 +101,12 @@ func (w *shardWriter) add(e entry) error {
 	if e.sign != nil {
 		w.minhash = append(w.minhash, e.sign[:]...)
 	}
-	_, err := w.out.Write(w.scratch)
+	return w.write(w.scratch)
+}
+
+func (w *shardWriter) write(data []byte) error {
+	w.sum = crc32.Update(w.sum, castagnoli, data)
+	_, err := w.out.Write(data)
 	return err
 }
 
@@ -123,7 +134,6 @@ func (w *shardWriter) complete() error {
 	if err != nil {
 		return err
 	}
-	header["__metadata__"] = map[string]string{shardKey: string(info)}
 	at := 0
 	describe := func(name, dtype string, size int) {
 		header[name] = tensorHeader{dtype, [1]int{size / dtypeSizes[dtype]}, [2]int{at, at + size}}
@@ -146,13 +156,14 @@ func (w *shardWriter) complete() error {
 			continue
 		}
 		describe(s.name, s.dtype, len(s.data))
-		if _, err := w.out.Write(s.data); err != nil {
+		if err := w.write(s.data); err != nil {
 			return err
 		}
 	}
 	if err := w.out.Flush(); err != nil {
 		return err
 	}
+	header["__metadata__"] = map[string]string{shardKey: string(info), shardSum: fmt.Sprintf("%08x", w.sum)}
 	text, err := json.Marshal(header)
 	if err != nil {
 		return err
