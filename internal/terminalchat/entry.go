@@ -59,7 +59,11 @@ func (e *entry) draw(width int) []string {
 		if lines != nil {
 			lines = append(lines, "")
 		}
-		lines = append(lines, markdown(text, width)...)
+		answer := markdown(text, width)
+		if len(answer) == 0 {
+			answer = plain(text, normal, width) // nothing but marks
+		}
+		lines = append(lines, answer...)
 	}
 	return lines
 }

@@ -53,6 +53,7 @@ type screen struct {
 
 	work     func()       // stops what is under way; nil: nothing is
 	pieces   <-chan piece // of the answer
+	stopped  bool         // by the user
 	undo     func()       // takes the last message back
 	said     chat.Output
 	last     piece
@@ -241,6 +242,7 @@ func (m *screen) interrupt(armed bool) tea.Cmd {
 		return tea.Quit
 	case m.work != nil:
 		m.work()
+		m.stopped = true
 	case m.input.Value() != "":
 		m.input.Reset()
 	default:
@@ -369,7 +371,7 @@ func (m *screen) ask(note string) tea.Cmd {
 	}
 	m.say(noteText, note)
 	m.entries = append(m.entries, &entry{kind: answerText})
-	m.work, m.pieces = cancel, pieces
+	m.work, m.pieces, m.stopped = cancel, pieces, false
 	m.said, m.last, m.rate, m.begun = chat.Output{}, piece{}, 0, time.Time{}
 	return listen(pieces)
 }
@@ -431,7 +433,7 @@ func (m *screen) receive(msg piecesMsg) tea.Cmd {
 	if !msg.ended {
 		return listen(m.pieces)
 	}
-	stopped := m.armed && m.last.finish == "" && err == nil
+	stopped := m.stopped && m.last.finish == "" && err == nil
 	m.work()
 	m.work, m.pieces = nil, nil
 	if m.said.Text == "" && m.said.Reasoning == "" && (stopped || err != nil) {

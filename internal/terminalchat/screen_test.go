@@ -168,6 +168,7 @@ func TestInterrupt(t *testing.T) {
 	d.begin(press("enter"))
 	d.shows("busy", "> next") // not sent
 	d.begin(press("ctrl+c"))
+	d.begin(press("up")) // takes nothing of it back
 	for cmd != nil {
 		cmd = d.begin(cmd())
 	}
@@ -175,7 +176,7 @@ func TestInterrupt(t *testing.T) {
 	if d.quit || d.work != nil || len(d.messages) != 2 || d.messages[1].Content != "word" {
 		t.Errorf("after Ctrl-C: quit %v, %q", d.quit, said(d.messages))
 	}
-	d.keys("ctrl+c")
+	d.keys("ctrl+c", "ctrl+c")
 	if !d.quit {
 		t.Error("the second Ctrl-C does not leave")
 	}
@@ -267,6 +268,16 @@ func TestOpenModel(t *testing.T) {
 	d.shows("opened dir/other", "other · ")
 	if d.work != nil || d.Model.Name != "dir/other" {
 		t.Errorf("the model is %s", d.Model.Name)
+	}
+}
+
+// An answer of marks alone, or of control characters, is seen.
+func TestOddAnswers(t *testing.T) {
+	for answer, want := range map[string]string{">>>": ">>>", "\x1b[2J": "\ufffd[2J", "&#27;c": "\ufffdc"} {
+		d := drive(t, newSession(&fake{answers: [][]string{{answer}}}), 40, 12)
+		d.write("Hi")
+		d.keys("enter")
+		d.shows(want)
 	}
 }
 
