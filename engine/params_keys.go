@@ -203,6 +203,16 @@ func (p *Params) Set(key, text string) error {
 	return p.setJSON(i, value)
 }
 
+// Text returns the value of a key as Set takes it, and whether there is such a
+// key.
+func (p *Params) Text(key string) (text string, ok bool) {
+	i := keyIndex(key)
+	if i < 0 {
+		return "", false
+	}
+	return encode(paramKeys[i].field(p)), true
+}
+
 // With returns p with the keys that over was given, flags over a file, say. A
 // max_length or min_length given there alone takes the place of a
 // max_new_tokens or min_new_tokens here, which would else override it.

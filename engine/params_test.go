@@ -107,6 +107,31 @@ func TestSet(t *testing.T) {
 	}
 }
 
+// Set takes what Text gives.
+func TestText(t *testing.T) {
+	for _, want := range []Params{fullParams(), DefaultParams()} {
+		want.Unknown = nil
+		got := Params{}
+		for _, key := range Keys() {
+			text, ok := want.Text(key.Name)
+			if !ok {
+				t.Errorf("no text for %s", key.Name)
+			}
+			// What is not set is none: 0 is out of some ranges.
+			if err := got.Set(key.Name, text); err != nil && key.Name != "max_length" && key.Name != "max_new_tokens" {
+				t.Errorf("%s=%s: %v", key.Name, text, err)
+			}
+			if again, _ := got.Text(key.Name); again != text {
+				t.Errorf("%s=%s becomes %s", key.Name, text, again)
+			}
+		}
+	}
+	p := DefaultParams()
+	if _, ok := p.Text("no_such_key"); ok {
+		t.Error("a key that is none has a text")
+	}
+}
+
 func TestSetErrors(t *testing.T) {
 	for flag, want := range map[string]string{
 		"temperature=warm":                   `temperature is "warm", wanted a number`,

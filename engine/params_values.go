@@ -45,6 +45,37 @@ func decode(field any, value json.RawMessage) (wanted string) {
 	return wanted
 }
 
+// encode returns a field as JSON that decode takes.
+func encode(field any) string {
+	value := field
+	switch f := field.(type) {
+	case *EarlyStopping:
+		value = map[EarlyStopping]any{EarlyHeuristic: false, EarlyStop: true, EarlyNever: "never"}[*f]
+	case *ExponentialDecay:
+		value = []any{f.Start, f.Factor}
+	case *[]LogitBias:
+		biases := map[string]float64{}
+		for _, b := range *f {
+			biases[strconv.Itoa(int(b.ID))] = b.Bias
+		}
+		value = biases
+	case *[]SequenceBias:
+		biases := [][]any{}
+		for _, b := range *f {
+			biases = append(biases, []any{b.IDs, b.Bias})
+		}
+		value = biases
+	}
+	text, err := json.Marshal(value)
+	switch {
+	case err != nil:
+		return err.Error() // of NaN, which Validate refuses
+	case string(text) == "null":
+		return "[]" // a list that is nil
+	}
+	return string(text)
+}
+
 // assign copies a field of the kinds that decode knows.
 func assign(to, from any) {
 	switch f := from.(type) {

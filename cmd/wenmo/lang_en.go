@@ -75,6 +75,7 @@ Exit codes: 0 success, 1 error, 2 wrong command line, 130 interrupted.`,
 	"error.utf8":              "%s is not UTF-8 at byte %d",
 	"error.logprobs_json":     "--logprobs and --top-logprobs are part of the output of --json",
 	"error.other_task":        "%s is for %s; use wenmo %s -m %s",
+	"error.no_template":       "%s has no chat template: it continues texts and does not answer. Let it: wenmo run -m %[1]s, or fine-tune it: wenmo finetune --task chat",
 	"error.no_head":           "%s gives hidden states alone: fine-tune it for a task, or use the library",
 	"error.no_text_or_file":   "give a text, --file or standard input",
 	"error.row_without_text":  "neither text nor question",
@@ -145,6 +146,58 @@ wenmo run -m my-model --ids 1,2,3 -n 20 --num-beams 4 --json`,
 	"verbose.ids":          "prompt ids",
 	"verbose.tokens":       "prompt tokens",
 	"verbose.unknown":      "unknown keys of generation_config.json",
+
+	"chat.short": "Talk with a model",
+	"chat.long": `Talk with a model that has a chat template: a conversation on the whole screen, with
+its history, /commands and the answers as Markdown. A model of the hub that is not
+there yet is downloaded. Without a terminal, standard input is read, one message a
+line, and the answers are printed as they are.`,
+	"chat.example": `wenmo chat -m Qwen/Qwen2.5-0.5B-Instruct
+wenmo chat -m my-chat --system "Answer in one sentence." --temperature 0.8
+printf 'Hello!\nWho are you?\n' | wenmo chat -m my-chat`,
+	"flag.system":      "`TEXT` that tells the model, before the conversation, how to answer",
+	"chat.hello":       "Enter sends · Alt+Enter or Ctrl+J: a new line · PgUp, PgDn scroll · /help",
+	"chat.placeholder": "Your message",
+	"chat.help": `/model NAME      talk with another model: a directory, a file, a name
+/system TEXT     how the model is to answer; without TEXT: nothing
+/set KEY=VALUE   a parameter of generation, as temperature=0.8
+/set [KEY]       show it, or all
+/save FILE       write the conversation as JSON
+/load FILE       go on with one
+/regenerate      another answer
+/clear           begin anew
+/quit            leave (also Ctrl-D)
+
+Enter sends; Alt+Enter or Ctrl+J begins a new line; Up and Down bring back what
+you have sent. PgUp, PgDn, Shift+Up, Shift+Down and the wheel scroll; with Shift
+the mouse selects. Ctrl-C stops the answer, twice it leaves. // begins a message
+with a slash.`,
+	"chat.unknown_command":   "There is no command %s. /help lists them; // begins a message with a slash.",
+	"chat.needs_argument":    "%s needs a name after it. /help explains.",
+	"chat.unknown_key":       "%s is not a parameter of generation.",
+	"chat.one_answer":        "A conversation has one answer at a time: no beams, no num_return_sequences.",
+	"chat.system_set":        "From now on the model is told this.",
+	"chat.system_none":       "From now on the model is told nothing of how to answer.",
+	"chat.saved":             "Wrote %d messages to %s",
+	"chat.loaded":            "%d messages of %s",
+	"chat.nothing_to_answer": "There is no message to answer anew.",
+	"chat.greedy":            "Decoding is greedy, so the answer is the same; /set temperature=0.8 makes it vary.",
+	"chat.forgotten":         "The context of %d tokens is full: the model no longer sees the %d oldest exchanges.",
+	"chat.too_long":          "The message is too long: %d tokens, and the context holds %d.",
+	"chat.full":              "The context of %d tokens is full: the answer ends here.",
+	"chat.length":            "The answer ends at its greatest length, %d tokens.",
+	"chat.opened":            "Now with %s",
+	"chat.opening":           "opening",
+	"chat.answering":         "answering (Ctrl-C stops)",
+	"chat.more":              "↓ PgDn",
+	"chat.used":              "%s tokens",
+	"chat.rate":              "%.1f tokens/s",
+	"chat.stopped":           "Stopped.",
+	"chat.busy":              "One thing at a time: Ctrl-C stops what is under way.",
+	"chat.again_leaves":      "Ctrl-C once more, or Ctrl-D, leaves.",
+	"chat.paste":             "[paste %d: %d characters]",
+	"chat.line":              "line %d",
+	"chat.not_utf8":          "not UTF-8",
 
 	"logits.short": "Show what a model predicts",
 	"logits.long": `Show the logits of the token that follows a prompt, or with --all of every

@@ -6,6 +6,7 @@ import (
 	"go/token"
 	"maps"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -137,7 +138,7 @@ func TestTranslatedTree(t *testing.T) {
 // Every key that the code names is there, and every key is named in the code:
 // whole, or by its beginning or end.
 func TestKeysUsed(t *testing.T) {
-	literals := sourceLiterals(t)
+	literals := sourceLiterals(t, ".")
 	named := func(key string) bool {
 		if literals[key] {
 			return true
@@ -165,11 +166,23 @@ func TestKeysUsed(t *testing.T) {
 	}
 }
 
-// sourceLiterals returns the string literals of the package, tests and tables
-// left out.
-func sourceLiterals(t *testing.T) map[string]bool {
+// Every text of a chat is said somewhere. That each one said is there, its
+// scripts and screens show.
+func TestChatKeysUsed(t *testing.T) {
+	literals := sourceLiterals(t, filepath.Join("..", "..", "internal", "terminalchat"))
+	for key := range english {
+		name, ok := strings.CutPrefix(key, "chat.")
+		if ok && !literals[name] && name != "short" && name != "long" && name != "example" {
+			t.Errorf("%q is used nowhere", key)
+		}
+	}
+}
+
+// sourceLiterals returns the string literals of a package, tests and tables left
+// out.
+func sourceLiterals(t *testing.T, dir string) map[string]bool {
 	t.Helper()
-	entries, err := os.ReadDir(".")
+	entries, err := os.ReadDir(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -179,7 +192,7 @@ func sourceLiterals(t *testing.T) map[string]bool {
 		if !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") || strings.HasPrefix(name, "lang_") {
 			continue
 		}
-		f, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
+		f, err := parser.ParseFile(token.NewFileSet(), filepath.Join(dir, name), nil, 0)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -77,6 +77,7 @@ wenmo help 列出全部命令，wenmo help run 说明某个命令。English: WEN
 	"error.utf8":              "%s在第 %d 字节处不是 UTF-8",
 	"error.logprobs_json":     "--logprobs 和 --top-logprobs 要与 --json 一起用",
 	"error.other_task":        "%s 用于 %s；请用 wenmo %s -m %s",
+	"error.no_template":       "%s 没有对话模板：它续写文字，不会回答。可以让它续写：wenmo run -m %[1]s，或先微调：wenmo finetune --task chat",
 	"error.no_head":           "%s 只给出隐藏状态：请先为某个任务微调，或使用 Go 库",
 	"error.no_text_or_file":   "请给出文字、--file 或标准输入",
 	"error.row_without_text":  "既没有 text 也没有 question",
@@ -146,6 +147,56 @@ wenmo run -m my-model --ids 1,2,3 -n 20 --num-beams 4 --json`,
 	"verbose.ids":          "提示词的 id",
 	"verbose.tokens":       "提示词的 token",
 	"verbose.unknown":      "generation_config.json 中不认识的键",
+
+	"chat.short": "与模型对话",
+	"chat.long": `与带有对话模板的模型对话：占用整个屏幕，可翻看历史、使用 / 命令，回答按
+Markdown 显示。本地没有的模型会自动从模型站点下载。不在终端上时读取标准输入，
+每行一条消息，回答按原文输出。`,
+	"chat.example": `wenmo chat -m Qwen/Qwen2.5-0.5B-Instruct
+wenmo chat -m my-chat --system "用一句话回答。" --temperature 0.8
+printf '你好！\n你是谁？\n' | wenmo chat -m my-chat`,
+	"flag.system":      "对话之前告诉模型该如何回答的 `TEXT`",
+	"chat.hello":       "Enter 发送 · Alt+Enter 或 Ctrl+J 换行 · PgUp、PgDn 翻页 · /help 帮助",
+	"chat.placeholder": "请输入消息",
+	"chat.help": `/model NAME      换一个模型：目录、文件或名称
+/system TEXT     告诉模型该如何回答；不写 TEXT 则取消
+/set KEY=VALUE   设置生成参数，例如 temperature=0.8
+/set [KEY]       查看一个或全部参数
+/save FILE       把对话写成 JSON
+/load FILE       接着另一段对话
+/regenerate      重新回答
+/clear           从头开始
+/quit            离开（也可按 Ctrl-D）
+
+Enter 发送，Alt+Enter 或 Ctrl+J 换行，上下方向键找回发过的内容。PgUp、PgDn、
+Shift+上下方向键和滚轮翻看历史，按住 Shift 用鼠标选择文字。Ctrl-C 停止回答，按两次
+离开。消息以 / 开头时请写成 //。`,
+	"chat.unknown_command":   "没有命令 %s。/help 列出全部命令；消息以 / 开头时请写成 //。",
+	"chat.needs_argument":    "%s 后面要写名称，见 /help。",
+	"chat.unknown_key":       "%s 不是生成参数。",
+	"chat.one_answer":        "对话每次只有一个回答：不能用束搜索或 num_return_sequences。",
+	"chat.system_set":        "从现在起，模型会按此回答。",
+	"chat.system_none":       "从现在起，不再告诉模型该如何回答。",
+	"chat.saved":             "已把 %d 条消息写入 %s",
+	"chat.loaded":            "%d 条消息，来自 %s",
+	"chat.nothing_to_answer": "没有可以重新回答的消息。",
+	"chat.greedy":            "现在是贪心解码，回答不会变；/set temperature=0.8 会让它变化。",
+	"chat.forgotten":         "%d 个 token 的上下文已满：模型不再看得到最早的 %d 轮对话。",
+	"chat.too_long":          "消息太长：%d 个 token，而上下文只有 %d 个。",
+	"chat.full":              "%d 个 token 的上下文已经用完，回答到此为止。",
+	"chat.length":            "回答已达最大长度，%d 个 token。",
+	"chat.opened":            "现在与 %s 对话",
+	"chat.opening":           "正在打开",
+	"chat.answering":         "正在回答（Ctrl-C 停止）",
+	"chat.more":              "↓ 下面还有",
+	"chat.used":              "%s 个 token",
+	"chat.rate":              "每秒 %.1f 个 token",
+	"chat.stopped":           "已停止。",
+	"chat.busy":              "一次只做一件事：Ctrl-C 停止正在做的。",
+	"chat.again_leaves":      "再按一次 Ctrl-C，或按 Ctrl-D，即可离开。",
+	"chat.paste":             "[粘贴 %d：%d 个字符]",
+	"chat.line":              "第 %d 行",
+	"chat.not_utf8":          "不是 UTF-8",
 
 	"logits.short": "查看模型的预测",
 	"logits.long": `查看提示词之后那个 token 的 logits；加上 --all 则是每个位置的。
