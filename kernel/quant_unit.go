@@ -124,15 +124,38 @@ func (u *quantUnit) readSix(block []byte, i int) {
 // that gather takes them from.
 func (u *quantUnit) put(f *quantFormat, quants []byte, j int) {
 	le := binary.LittleEndian
-	if f.nibbles {
-		for i := range 4 {
-			le.PutUint32(quants[64*i+4*j:], u.quads[2*i]|u.quads[2*i+1]<<4)
-		}
+	if f.bits == 8 {
+		u.putBytes(quants, j)
 		return
 	}
-	for i, v := range u.quads {
-		le.PutUint32(quants[64*i+4*j:], v)
+	for i := range 4 {
+		le.PutUint32(quants[64*i+4*j:], u.quads[2*i]&eachHalf|u.quads[2*i+1]&eachHalf<<4)
 	}
+	if !f.upper() {
+		return
+	}
+	var upper [2]uint32
+	for i, v := range u.quads {
+		row, at := f.upperBits(i)
+		upper[row] |= v >> 4 & eachHalf << at
+	}
+	for i := range f.bits - 4 {
+		le.PutUint32(quants[64*(4+i)+4*j:], upper[i])
+	}
+}
+
+// putBytes does so with a byte for each weight.
+func (u *quantUnit) putBytes(quants []byte, j int) {
+	for i, v := range u.quads {
+		binary.LittleEndian.PutUint32(quants[64*i+4*j:], v)
+	}
+}
+
+// upperBits is where the bits of quad i beyond four lie: in which row after those
+// of nibbles, and from which bit of a byte on.
+func (f *quantFormat) upperBits(i int) (row, bit int) {
+	i *= f.bits - 4
+	return i / 8, i % 8
 }
 
 // putScales does the same with the scales.
@@ -149,23 +172,35 @@ func (u *quantUnit) putScales(f *quantFormat, head, sub []byte, j int) {
 // gather takes output j of a unit in a panel: its weights, the scales of its
 // block, and those of its own.
 func (u *quantUnit) gather(f *quantFormat, quants, head, sub []byte, j int) {
-	le := binary.LittleEndian
-	if f.nibbles {
-		for i := range 4 {
-			v := le.Uint32(quants[64*i+4*j:])
-			u.quads[2*i], u.quads[2*i+1] = v&eachHalf, v>>4&eachHalf
-		}
-	} else {
-		for i := range u.quads {
-			u.quads[i] = le.Uint32(quants[64*i+4*j:])
-		}
-	}
-	u.d = le.Uint16(head[2*j:])
+	u.gatherWeights(f, quants, j)
+	u.d = binary.LittleEndian.Uint16(head[2*j:])
 	if f.head == 64 {
-		u.m = le.Uint16(head[32+2*j:])
+		u.m = binary.LittleEndian.Uint16(head[32+2*j:])
 	}
 	if f.sub != 0 {
 		u.s0, u.s1 = sub[j], sub[panelWidth+j]
+	}
+}
+
+func (u *quantUnit) gatherWeights(f *quantFormat, quants []byte, j int) {
+	le := binary.LittleEndian
+	if f.bits == 8 {
+		for i := range u.quads {
+			u.quads[i] = le.Uint32(quants[64*i+4*j:])
+		}
+		return
+	}
+	for i := range 4 {
+		v := le.Uint32(quants[64*i+4*j:])
+		u.quads[2*i], u.quads[2*i+1] = v&eachHalf, v>>4&eachHalf
+	}
+	if !f.upper() {
+		return
+	}
+	mask := (uint32(1)<<(f.bits-4) - 1) * eachByte
+	for i := range u.quads {
+		row, bit := f.upperBits(i)
+		u.quads[i] |= le.Uint32(quants[64*(4+row)+4*j:]) >> bit & mask << 4
 	}
 }
 
