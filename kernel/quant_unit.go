@@ -131,16 +131,21 @@ func (u *quantUnit) put(f *quantFormat, quants []byte, j int) {
 	for i := range 4 {
 		le.PutUint32(quants[64*i+4*j:], u.quads[2*i]&eachHalf|u.quads[2*i+1]&eachHalf<<4)
 	}
-	if !f.upper() {
-		return
-	}
-	var upper [2]uint32
-	for i, v := range u.quads {
-		row, at := f.upperBits(i)
-		upper[row] |= v >> 4 & eachHalf << at
-	}
-	for i := range f.bits - 4 {
-		le.PutUint32(quants[64*(4+i)+4*j:], upper[i])
+	switch f.bits {
+	case 5:
+		var fifth uint32
+		for i, v := range u.quads {
+			fifth |= v >> 4 & eachByte << i
+		}
+		le.PutUint32(quants[4*64+4*j:], fifth)
+	case 6:
+		for r := range 2 {
+			var upper uint32
+			for i, v := range u.quads[4*r:][:4] {
+				upper |= v >> 4 & (3 * eachByte) << (2 * i)
+			}
+			le.PutUint32(quants[(4+r)*64+4*j:], upper)
+		}
 	}
 }
 
@@ -149,13 +154,6 @@ func (u *quantUnit) putBytes(quants []byte, j int) {
 	for i, v := range u.quads {
 		binary.LittleEndian.PutUint32(quants[64*i+4*j:], v)
 	}
-}
-
-// upperBits is where the bits of quad i beyond four lie: in which row after those
-// of nibbles, and from which bit of a byte on.
-func (f *quantFormat) upperBits(i int) (row, bit int) {
-	i *= f.bits - 4
-	return i / 8, i % 8
 }
 
 // putScales does the same with the scales.
@@ -194,13 +192,16 @@ func (u *quantUnit) gatherWeights(f *quantFormat, quants []byte, j int) {
 		v := le.Uint32(quants[64*i+4*j:])
 		u.quads[2*i], u.quads[2*i+1] = v&eachHalf, v>>4&eachHalf
 	}
-	if !f.upper() {
-		return
-	}
-	mask := (uint32(1)<<(f.bits-4) - 1) * eachByte
-	for i := range u.quads {
-		row, bit := f.upperBits(i)
-		u.quads[i] |= le.Uint32(quants[64*(4+row)+4*j:]) >> bit & mask << 4
+	switch f.bits {
+	case 5:
+		fifth := le.Uint32(quants[4*64+4*j:])
+		for i := range u.quads {
+			u.quads[i] |= fifth >> i & eachByte << 4
+		}
+	case 6:
+		for i := range u.quads {
+			u.quads[i] |= le.Uint32(quants[(4+i/4)*64+4*j:]) >> (i % 4 * 2) & (3 * eachByte) << 4
+		}
 	}
 }
 
