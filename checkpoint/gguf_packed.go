@@ -20,7 +20,7 @@ import (
 // of the old one and leaves that to those who have it open.
 const (
 	packedArchitecture = "wenmo"
-	packedVersion      = 1 // of the layout of panels; a change of kernel's makes a new one
+	packedVersion      = 2 // of the layout of panels; a change of kernel's makes a new one
 	packedAlignment    = 64
 
 	keyPackedVersion = "wenmo.panels.version"

@@ -110,7 +110,7 @@ func TestPackedLayout(t *testing.T) {
 	for _, o := range outs {
 		sum.Write(o.Data)
 	}
-	want := map[int]uint32{1: 0x69f7a464}[packedVersion]
+	want := map[int]uint32{1: 0x69f7a464, 2: 0x76c961e7}[packedVersion]
 	if got := sum.Sum32(); got != want {
 		t.Errorf("the panels' sum is %#x, want %#x: raise packedVersion, and give the new version's sum here", got, want)
 	}
@@ -137,12 +137,14 @@ func TestCheckPacked(t *testing.T) {
 	if r.Parameters != parameters || len(r.Tensors) != len(outs) {
 		t.Errorf("%d parameters in %d tensors, want %d in %d", r.Parameters, len(r.Tensors), parameters, len(outs))
 	}
-	pairs[3].Value = uint32(2)
-	if err := WriteGGUF(path, pairs, outs); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := Check(path); err == nil || !strings.Contains(err.Error(), keyPackedVersion) {
-		t.Errorf("version 2 gives %v", err)
+	for _, version := range []uint32{packedVersion - 1, packedVersion + 1} {
+		pairs[3].Value = version
+		if err := WriteGGUF(path, pairs, outs); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Check(path); err == nil || !strings.Contains(err.Error(), keyPackedVersion) {
+			t.Errorf("version %d gives %v", version, err)
+		}
 	}
 }
 
@@ -208,7 +210,8 @@ func TestPackedBad(t *testing.T) {
 		want   []string
 	}{
 		{"good", drop(""), nil},
-		{"newer version", set(keyPackedVersion, uint32(2)), []string{keyPackedVersion, "version 2", "convert the model again"}},
+		{"newer version", set(keyPackedVersion, uint32(3)), []string{keyPackedVersion, "version 3", "convert the model again"}},
+		{"older version", set(keyPackedVersion, uint32(1)), []string{keyPackedVersion, "version 1", "convert the model again"}},
 		{"version of another kind", set(keyPackedVersion, "1"), []string{keyPackedVersion}},
 		{"no version", drop(keyPackedVersion), []string{keyPackedVersion, "version none"}},
 		{"no config", drop(keyPackedConfig), []string{keyPackedConfig}},

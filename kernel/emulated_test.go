@@ -28,6 +28,7 @@ func TestTileOffsets(t *testing.T) {
 	var f tile[float32]
 	var q qTile
 	var w transpose
+	var b qWiden
 	for _, c := range []struct {
 		name      string
 		got, want uintptr
@@ -67,6 +68,9 @@ func TestTileOffsets(t *testing.T) {
 		{"transpose.groups", unsafe.Offsetof(w.groups), asmgen.PackGroups},
 		{"transpose.flip", unsafe.Offsetof(w.flip), asmgen.PackFlip},
 		{"transpose.to", unsafe.Offsetof(w.to), asmgen.PackTo},
+		{"qWiden.dst", unsafe.Offsetof(b.dst), asmgen.QWidenDst},
+		{"qWiden.src", unsafe.Offsetof(b.src), asmgen.QWidenSrc},
+		{"qWiden.units", unsafe.Offsetof(b.units), asmgen.QWidenUnits},
 		{"qTile.acc", unsafe.Offsetof(q.acc), asmgen.QTileAcc},
 	} {
 		if c.got != c.want {
@@ -215,19 +219,25 @@ func TestEmulatedQuant(t *testing.T) {
 			name := f + "Tile" + isa.suffix
 			t.Run(name, func(t *testing.T) {
 				units := quantFormats[typ].units()
-				for i, c := range tileCases(quantPlans[isa.path][typ].rows, []int{0, 1, 2}) {
+				plan := quantPlans[isa.path][typ]
+				for i, c := range tileCases(plan.rows, []int{0, 1, 2}) {
 					if units > 1 && c.k > 0 && i%3 != 0 { // super-blocks are long
 						continue
 					}
 					c.k *= units
-					emulateQuant(t, isa.file, name, typ, c, uint64(i))
+					if c.rows <= plan.stream {
+						emulateQuant(t, isa.file, name, typ, c, uint64(i), false)
+					}
+					if quantFormats[typ].upper() {
+						emulateQuant(t, isa.file, f+"WideTile"+isa.suffix, typ, c, uint64(i), true)
+					}
 				}
 			})
 		}
 	}
 }
 
-func emulateQuant(t *testing.T, file *asmgen.File, name string, typ QuantType, c tileCase, seed uint64) {
+func emulateQuant(t *testing.T, file *asmgen.File, name string, typ QuantType, c tileCase, seed uint64, wide bool) {
 	t.Helper()
 	f := &quantFormats[typ]
 	r := rand.New(rand.NewPCG(4, seed))
@@ -250,11 +260,40 @@ func emulateQuant(t *testing.T, file *asmgen.File, name string, typ QuantType, c
 	got := want
 	got.dst = append([]float32(nil), want.dst...)
 	quantTilePortable(&want)
+	if wide {
+		got.w = make([]byte, panels(n)*k*panelWidth)
+		got.wStep = k * panelWidth
+		widenPortable(got.w, w.Quants, f)
+	}
 	emulated(t, file, name, bytesOf(&got), emu.Memory(got.dst), emu.Memory(x.Q), emu.Memory(x.Scale), emu.Memory(x.Sum),
-		emu.Memory(x.Halves), emu.Memory(w.Quants), emu.Memory(w.Scales))
+		emu.Memory(x.Halves), emu.Memory(got.w), emu.Memory(w.Scales))
 	var out []float32
 	for row := range c.rows {
 		out = append(out, want.dst[row*want.ldd:][:n]...)
 	}
 	compareProduct(t, c.String(), got.dst, got.ldd, out, n)
+}
+
+// TestEmulatedWiden proves the widening.
+func TestEmulatedWiden(t *testing.T) {
+	for typ := range QuantType(len(quantFormats)) {
+		f := &quantFormats[typ]
+		if !f.upper() {
+			continue
+		}
+		for units := 1; units <= 3; units++ {
+			r := rand.New(rand.NewPCG(5, uint64(units)))
+			src := make([]byte, units*f.unitQuants())
+			for i := range src {
+				src[i] = byte(r.Uint32())
+			}
+			want, got := make([]byte, units*panelWidth*qBlock), make([]byte, units*panelWidth*qBlock)
+			widenPortable(want, src, f)
+			arg := qWiden{dst: unsafe.Pointer(&got[0]), src: unsafe.Pointer(&src[0]), units: units}
+			emulated(t, asmgen.QuantAVX2(), fmt.Sprintf("widen%dAVX2", f.bits), bytesOf(&arg), src, got)
+			if string(got) != string(want) {
+				t.Errorf("%v, %d units: widened otherwise than by the definition", typ, units)
+			}
+		}
+	}
 }

@@ -29,7 +29,7 @@ type quantFormat struct {
 	name       string
 	block      int // weights in a block of the file
 	blockBytes int
-	nibbles    bool  // panels hold two weights in a byte
+	bits       int   // of an unsigned weight in panels
 	offset     int32 // the stored weight is this much above the true one
 
 	// Bytes of scales in a panel, for sixteen outputs: once per block of the
@@ -38,14 +38,14 @@ type quantFormat struct {
 }
 
 var quantFormats = [...]quantFormat{
-	Q8_0: {"Q8_0", 32, 34, false, 128, 32, 0},
-	Q4_0: {"Q4_0", 32, 18, true, 8, 32, 0},
-	Q4_1: {"Q4_1", 32, 20, true, 0, 64, 0},
-	Q5_0: {"Q5_0", 32, 22, false, 16, 32, 0},
-	Q5_1: {"Q5_1", 32, 24, false, 0, 64, 0},
-	Q4_K: {"Q4_K", 256, 144, true, 0, 64, 32},
-	Q5_K: {"Q5_K", 256, 176, false, 0, 64, 32},
-	Q6_K: {"Q6_K", 256, 210, false, 32, 32, 32},
+	Q8_0: {"Q8_0", 32, 34, 8, 128, 32, 0},
+	Q4_0: {"Q4_0", 32, 18, 4, 8, 32, 0},
+	Q4_1: {"Q4_1", 32, 20, 4, 0, 64, 0},
+	Q5_0: {"Q5_0", 32, 22, 5, 16, 32, 0},
+	Q5_1: {"Q5_1", 32, 24, 5, 0, 64, 0},
+	Q4_K: {"Q4_K", 256, 144, 4, 0, 64, 32},
+	Q5_K: {"Q5_K", 256, 176, 5, 0, 64, 32},
+	Q6_K: {"Q6_K", 256, 210, 6, 32, 32, 32},
 }
 
 func (t QuantType) String() string { return quantFormats[t].name }
@@ -62,8 +62,11 @@ func (t QuantType) BlockBytes() int { return quantFormats[t].blockBytes }
 //
 // Quants holds, panel after panel and for each 32 weights, rows of 64 bytes:
 // byte 4j+h of row i is the weight of output j at k = 4i+h, as an unsigned
-// number (true weight + 128 for Q8_0, + 16 for Q5_0, + 32 for Q6_K). Q4_0 (+ 8),
-// Q4_1 and Q4_K hold two such rows in one: the even row in the low nibbles.
+// number (true weight + 128 for Q8_0, + 8 for Q4_0, + 16 for Q5_0, + 32 for
+// Q6_K). All but Q8_0 hold two such rows in one, the even row in the low
+// nibbles; for types of five bits a fifth row follows, in which bit i of each byte
+// is the fifth bit of row i, and for Q6_K two, in which bits 2i and 2i+1 are the
+// upper bits of row i, or i+4.
 //
 // Scales holds, panel after panel and for each block of the file, sixteen
 // float16 d, one per output; then sixteen float16 m (Q4_1, Q5_1) or dmin (Q4_K,
@@ -93,12 +96,10 @@ func (f *quantFormat) panelScales(k int) int {
 }
 
 // unitQuants is the size of 32 weights of sixteen outputs.
-func (f *quantFormat) unitQuants() int {
-	if f.nibbles {
-		return panelWidth * qBlock / 2
-	}
-	return panelWidth * qBlock
-}
+func (f *quantFormat) unitQuants() int { return panelWidth * qBlock / 8 * f.bits }
+
+// upper says whether units have rows of bits beyond the nibbles.
+func (f *quantFormat) upper() bool { return f.bits == 5 || f.bits == 6 }
 
 // groupScales is the size of the scales of one block of the file, of sixteen
 // outputs.

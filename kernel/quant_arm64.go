@@ -24,13 +24,25 @@ func q4_1TileNEONDot(t *qTile)
 func q5_0TileNEON(t *qTile)
 
 //go:noescape
+func q5_0WideTileNEON(t *qTile)
+
+//go:noescape
 func q5_0TileNEONDot(t *qTile)
+
+//go:noescape
+func q5_0WideTileNEONDot(t *qTile)
 
 //go:noescape
 func q5_1TileNEON(t *qTile)
 
 //go:noescape
+func q5_1WideTileNEON(t *qTile)
+
+//go:noescape
 func q5_1TileNEONDot(t *qTile)
+
+//go:noescape
+func q5_1WideTileNEONDot(t *qTile)
 
 //go:noescape
 func q4_kTileNEON(t *qTile)
@@ -42,13 +54,31 @@ func q4_kTileNEONDot(t *qTile)
 func q5_kTileNEON(t *qTile)
 
 //go:noescape
+func q5_kWideTileNEON(t *qTile)
+
+//go:noescape
 func q5_kTileNEONDot(t *qTile)
+
+//go:noescape
+func q5_kWideTileNEONDot(t *qTile)
 
 //go:noescape
 func q6_kTileNEON(t *qTile)
 
 //go:noescape
+func q6_kWideTileNEON(t *qTile)
+
+//go:noescape
 func q6_kTileNEONDot(t *qTile)
+
+//go:noescape
+func q6_kWideTileNEONDot(t *qTile)
+
+//go:noescape
+func widen5NEON(t *qWiden)
+
+//go:noescape
+func widen6NEON(t *qWiden)
 
 // Q6_K keeps two sums (internal/asmgen/neon_quant.go), so its tiles are half
 // as high.
@@ -74,7 +104,19 @@ func quantTile(t *qTile) {
 	}
 }
 
+func widen(f *quantFormat, t *qWiden) {
+	if f.bits == 5 {
+		widen5NEON(t)
+	} else {
+		widen6NEON(t)
+	}
+}
+
 func quantTileNEON(t *qTile) {
+	if t.wide {
+		quantTileWideNEON(t)
+		return
+	}
 	switch t.typ {
 	case Q8_0:
 		q8_0TileNEON(t)
@@ -96,6 +138,10 @@ func quantTileNEON(t *qTile) {
 }
 
 func quantTileNEONDot(t *qTile) {
+	if t.wide {
+		quantTileWideNEONDot(t)
+		return
+	}
 	switch t.typ {
 	case Q8_0:
 		q8_0TileNEONDot(t)
@@ -113,5 +159,31 @@ func quantTileNEONDot(t *qTile) {
 		q5_kTileNEONDot(t)
 	case Q6_K:
 		q6_kTileNEONDot(t)
+	}
+}
+
+func quantTileWideNEON(t *qTile) {
+	switch t.typ {
+	case Q5_0:
+		q5_0WideTileNEON(t)
+	case Q5_1:
+		q5_1WideTileNEON(t)
+	case Q5_K:
+		q5_kWideTileNEON(t)
+	case Q6_K:
+		q6_kWideTileNEON(t)
+	}
+}
+
+func quantTileWideNEONDot(t *qTile) {
+	switch t.typ {
+	case Q5_0:
+		q5_0WideTileNEONDot(t)
+	case Q5_1:
+		q5_1WideTileNEONDot(t)
+	case Q5_K:
+		q5_kWideTileNEONDot(t)
+	case Q6_K:
+		q6_kWideTileNEONDot(t)
 	}
 }

@@ -22,7 +22,8 @@ type qTile struct {
 	width  int // outputs of a panel; below 16 only where panels is 1
 	acc    bool
 
-	typ QuantType
+	typ  QuantType
+	wide bool // w has a byte for each weight, see widePanels
 }
 
 // MatMulQ multiplies rows r0…r0+m of x with the panels [p0, p1) of w. Output o
@@ -37,10 +38,16 @@ func MatMulQ(dst []float32, ldd int, x *QRows, r0, m int, w *QPanels, p0, p1 int
 	quants, scales := QPanelSizes(w.Type, w.N, w.K)
 	checkProduct(dst, ldd, x.Q[r0*x.K:], x.K, m, x.K, w.N, p1, min(len(w.Quants)-quants, len(w.Scales)-scales), 0)
 	blocks := x.K / qBlock
-	quantPlans[active][w.Type].tiles(m, w.K/f.block, w.N, p0, p1, false, func(b block) {
+	plan := &quantPlans[active][w.Type]
+	var scratch *widePanels
+	if plan.widens(f, m) {
+		scratch = widePanelsPool.Get().(*widePanels)
+		defer widePanelsPool.Put(scratch)
+	}
+	plan.tiles(m, w.K/f.block, w.N, p0, p1, false, func(b block) {
 		unit := b.k * f.units()
 		at := (r0+b.row)*blocks + unit
-		quantTile(&qTile{
+		t := qTile{
 			dst: dst[b.row*ldd+b.p*panelWidth:], ldd: ldd,
 			q: x.Q[at*qBlock:], ldq: x.K,
 			scale: x.Scale[at:], sum: x.Sum[at:], halves: x.Halves[at:], lds: blocks,
@@ -48,24 +55,34 @@ func MatMulQ(dst []float32, ldd int, x *QRows, r0, m int, w *QPanels, p0, p1 int
 			s: w.Scales[b.p*f.panelScales(w.K)+b.k*f.groupScales():], sStep: f.panelScales(w.K),
 			units: b.run * f.units(), rows: b.rows, panels: b.panels, width: b.width, acc: b.acc,
 			typ: w.Type,
-		})
+		}
+		if scratch != nil {
+			scratch.take(&t, f, b.row == 0)
+		}
+		quantTile(&t)
 	})
 }
 
 // quantPlansOf returns the plans of all types, whose tiles are rows high, or
-// for weights of five and six bits in bytes so many rows. Runs of 1024 weights
+// for weights of five and six bits so many rows. Runs of 1024 weights
 // take 16 kB of a panel; 512 units keep a call below about 50 µs.
 func quantPlansOf(rows, rowsMid int) (plans [len(quantFormats)]tilePlan) {
 	for t := range plans {
 		f := &quantFormats[t]
 		h := rows
-		if !f.nibbles && QuantType(t) != Q8_0 {
+		if f.upper() {
 			h = rowsMid
 		}
-		plans[t] = tilePlan{rows: h, stream: h, limit: 512 / f.units(), run: 32 / f.units(), panels: 16}
+		plans[t] = tilePlan{rows: h, stream: h, limit: 512 / f.units(), run: quantRun / f.units(), panels: quantGroup}
 	}
 	return plans
 }
+
+// Products of many rows take so many panels, over so many units, at a time.
+const (
+	quantRun   = 32
+	quantGroup = 16
+)
 
 // checkQuantRows panics where the activations do not fit weights of k or are
 // shorter than they say.

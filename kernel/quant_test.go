@@ -123,11 +123,6 @@ func BenchmarkMatMulQ(b *testing.B) {
 				for i := range w.Quants {
 					w.Quants[i] = byte(r.Uint32())
 				}
-				if quantFormats[typ].nibbles == false && typ != Q8_0 {
-					for i := range w.Quants {
-						w.Quants[i] &= 31
-					}
-				}
 				x := MakeQRows(s.m, s.k)
 				v := make([]float32, s.m*s.k)
 				fill(v, r, fillers[0].next)

@@ -124,14 +124,35 @@ func (u *quantUnit) readSix(block []byte, i int) {
 // that gather takes them from.
 func (u *quantUnit) put(f *quantFormat, quants []byte, j int) {
 	le := binary.LittleEndian
-	if f.nibbles {
-		for i := range 4 {
-			le.PutUint32(quants[64*i+4*j:], u.quads[2*i]|u.quads[2*i+1]<<4)
-		}
+	if f.bits == 8 {
+		u.putBytes(quants, j)
 		return
 	}
+	for i := range 4 {
+		le.PutUint32(quants[64*i+4*j:], u.quads[2*i]&eachHalf|u.quads[2*i+1]&eachHalf<<4)
+	}
+	switch f.bits {
+	case 5:
+		var fifth uint32
+		for i, v := range u.quads {
+			fifth |= v >> 4 & eachByte << i
+		}
+		le.PutUint32(quants[4*64+4*j:], fifth)
+	case 6:
+		for r := range 2 {
+			var upper uint32
+			for i, v := range u.quads[4*r:][:4] {
+				upper |= v >> 4 & (3 * eachByte) << (2 * i)
+			}
+			le.PutUint32(quants[(4+r)*64+4*j:], upper)
+		}
+	}
+}
+
+// putBytes does so with a byte for each weight.
+func (u *quantUnit) putBytes(quants []byte, j int) {
 	for i, v := range u.quads {
-		le.PutUint32(quants[64*i+4*j:], v)
+		binary.LittleEndian.PutUint32(quants[64*i+4*j:], v)
 	}
 }
 
@@ -149,23 +170,38 @@ func (u *quantUnit) putScales(f *quantFormat, head, sub []byte, j int) {
 // gather takes output j of a unit in a panel: its weights, the scales of its
 // block, and those of its own.
 func (u *quantUnit) gather(f *quantFormat, quants, head, sub []byte, j int) {
-	le := binary.LittleEndian
-	if f.nibbles {
-		for i := range 4 {
-			v := le.Uint32(quants[64*i+4*j:])
-			u.quads[2*i], u.quads[2*i+1] = v&eachHalf, v>>4&eachHalf
-		}
-	} else {
-		for i := range u.quads {
-			u.quads[i] = le.Uint32(quants[64*i+4*j:])
-		}
-	}
-	u.d = le.Uint16(head[2*j:])
+	u.gatherWeights(f, quants, j)
+	u.d = binary.LittleEndian.Uint16(head[2*j:])
 	if f.head == 64 {
-		u.m = le.Uint16(head[32+2*j:])
+		u.m = binary.LittleEndian.Uint16(head[32+2*j:])
 	}
 	if f.sub != 0 {
 		u.s0, u.s1 = sub[j], sub[panelWidth+j]
+	}
+}
+
+func (u *quantUnit) gatherWeights(f *quantFormat, quants []byte, j int) {
+	le := binary.LittleEndian
+	if f.bits == 8 {
+		for i := range u.quads {
+			u.quads[i] = le.Uint32(quants[64*i+4*j:])
+		}
+		return
+	}
+	for i := range 4 {
+		v := le.Uint32(quants[64*i+4*j:])
+		u.quads[2*i], u.quads[2*i+1] = v&eachHalf, v>>4&eachHalf
+	}
+	switch f.bits {
+	case 5:
+		fifth := le.Uint32(quants[4*64+4*j:])
+		for i := range u.quads {
+			u.quads[i] |= fifth >> i & eachByte << 4
+		}
+	case 6:
+		for i := range u.quads {
+			u.quads[i] |= le.Uint32(quants[(4+i/4)*64+4*j:]) >> (i % 4 * 2) & (3 * eachByte) << 4
+		}
 	}
 }
 

@@ -9,8 +9,11 @@ import "fmt"
 func QuantNEON() *File {
 	f := &File{Path: "kernel/quant_neon_arm64.s", Tags: asmTags}
 	for i := range quantSpecs {
-		f.Funcs = append(f.Funcs, quantTileNEON(&quantSpecs[i], false), quantTileNEON(&quantSpecs[i], true))
+		for _, spec := range quantSpecs[i].kernels() {
+			f.Funcs = append(f.Funcs, quantTileNEON(&spec, false), quantTileNEON(&spec, true))
+		}
 	}
+	f.Funcs = append(f.Funcs, widenNEON(&quantSpec{bits: 5, offset: -1}), widenNEON(&quantSpec{bits: 6, offset: -1}))
 	return f
 }
 
@@ -96,7 +99,7 @@ func (k *quantNeon) enter() {
 	}
 	k.Op("LSL", Imm(2), armLdd)
 	k.Op("LSL", Imm(2), armLds)
-	if k.bits == 4 {
+	if k.bits < 8 && !k.wide {
 		k.Op("VMOVI", Imm(15), quantNibble.bytes())
 	}
 	if k.offset >= 0 {
@@ -244,9 +247,12 @@ func (k *quantNeon) unit(rows int) {
 			k.Op("VEOR", (vreg(i) + 8).bytes(), (vreg(i) + 8).bytes(), (vreg(i) + 8).bytes())
 		}
 	}
-	if k.tail == tailTwo {
+	if k.tail == tailTwo || k.upper() {
 		k.half16(rows, 0)
 		k.half16(rows, 1)
+		if k.upper() {
+			k.Op("ADD", Imm(k.unitBytes()), armW)
+		}
 	} else {
 		again := k.NewLabel("half")
 		k.Op("MOVD", Imm(2), armCount)
@@ -264,7 +270,11 @@ func (k *quantNeon) half16(rows, half int) {
 		k.Op("VLD1.P", (armQ + arm(r)).at(16), list(quantActs+vreg(r), 1))
 	}
 	for quad := range 4 {
-		k.loadWeights(quad)
+		if k.upper() {
+			k.loadUpper(4*half + quad)
+		} else {
+			k.loadWeights(quad)
+		}
 		k.addQuad(rows, half, quad)
 	}
 }
@@ -273,7 +283,7 @@ func (k *quantNeon) half16(rows, half int) {
 func (k *quantNeon) loadWeights(quad int) {
 	w := list(quantWeights, 4)
 	switch {
-	case k.bits != 4:
+	case k.bits == 8 || k.wide:
 		k.Op("VLD1.P", armW.at(panelRow), w)
 	case quad%2 == 0:
 		k.Op("VLD1", armW.at(0), w)
@@ -288,6 +298,65 @@ func (k *quantNeon) loadWeights(quad int) {
 			k.Op("VUSHR", Imm(4), v, v)
 		}
 	}
+	k.subtractOffset()
+}
+
+// loadUpper does the same where a unit has rows of upper bits; armW stays. It uses
+// the scratch registers.
+func (k *quantNeon) loadUpper(quad int) {
+	upper, cut := quantScratch+2, quantScratch
+	row, left := k.upperBits(quad)
+	k.Op("ADD", Imm(quad/2*panelRow), armW, armTmp)
+	k.Op("ADD", Imm(row), armW, armTmp2)
+	k.Op("VLD1", armTmp.at(0), list(quantWeights, 4))
+	k.Op("VLD1", armTmp2.at(0), list(upper, 4))
+	k.Op("VMOVI", Imm(1<<k.bits-16), cut.bytes())
+	for i := range vreg(4) {
+		w, u := (quantWeights + i).bytes(), (upper + i).bytes()
+		if quad%2 == 0 {
+			k.Op("VAND", w, quantNibble.bytes(), w)
+		} else {
+			k.Op("VUSHR", Imm(4), w, w)
+		}
+		switch {
+		case left > 0:
+			k.Op("VSHL", Imm(left), u, u)
+		case left < 0:
+			k.Op("VUSHR", Imm(-left), u, u)
+		}
+		k.Op("VAND", u, cut.bytes(), u)
+		k.Op("VORR", w, u, w)
+	}
+	k.subtractOffset()
+}
+
+// widenNEON writes the weights of units as bytes.
+func widenNEON(spec *quantSpec) *Func {
+	name := fmt.Sprintf("widen%dNEON", spec.bits)
+	k := &quantNeon{
+		Func:      &Func{Name: name, Arg: "t", Doc: "func " + name + "(t *qWiden)"},
+		quantSpec: spec,
+	}
+	k.Op("MOVD", text("t+0(FP)"), neonArg)
+	k.Op("MOVD", k.field(QWidenDst), armDst)
+	k.Op("MOVD", k.field(QWidenSrc), armW)
+	k.Op("MOVD", k.field(QWidenUnits), armUnits)
+	k.Op("VMOVI", Imm(15), quantNibble.bytes())
+	again := k.NewLabel("unit")
+	k.Mark(again)
+	for quad := range 8 {
+		k.loadUpper(quad)
+		k.Op("VST1.P", list(quantWeights, 4), armDst.at(panelRow))
+	}
+	k.Op("ADD", Imm(k.unitBytes()), armW)
+	k.Op("SUBS", Imm(1), armUnits)
+	k.Op("BNE", again)
+	k.Op("RET")
+	return k.Func
+}
+
+// subtractOffset makes weights signed.
+func (k *quantNeon) subtractOffset() {
 	if k.offset < 0 {
 		return
 	}
@@ -307,7 +376,7 @@ func (k *quantNeon) addQuad(rows, half, quad int) {
 		}
 		for part := range 4 {
 			sum, w := k.sum(r, part), quantWeights+vreg(part)
-			if half == 1 {
+			if half == 1 && k.tail == tailTwo {
 				sum = k.last(r, part)
 			}
 			if k.dot {

@@ -21,6 +21,13 @@ const (
 	QTileAcc    = 240 // byte; 1: chains go on from what dst holds
 )
 
+// Offsets of the fields of kernel's struct qWiden.
+const (
+	QWidenDst   = 0  // pointer: where bytes go
+	QWidenSrc   = 8  // pointer: units of a panel
+	QWidenUnits = 16 // their number, at least one
+)
+
 // tailKind is what follows the integer sums of a unit: 32 weights of a panel.
 type tailKind uint8
 
@@ -34,21 +41,23 @@ const (
 // quantSpec says how a type lies in panels, see kernel's QPanels.
 type quantSpec struct {
 	name   string
-	bits   int // of an unsigned weight; 4 are packed as nibbles
+	bits   int // of an unsigned weight
 	offset int // log2 of what is added to the true weight, or -1
 	tail   tailKind
 	rows   int // the most rows of a tile with AVX2
+
+	wide bool // a byte for each weight, though it has five or six bits
 }
 
 var quantSpecs = []quantSpec{
-	{"q8_0", 8, 7, tailScale, 6},
-	{"q4_0", 4, 3, tailScale, 6},
-	{"q4_1", 4, -1, tailMin, 6},
-	{"q5_0", 5, 4, tailScale, 4},
-	{"q5_1", 5, -1, tailMin, 4},
-	{"q4_k", 4, -1, tailSub, 6},
-	{"q5_k", 5, -1, tailSub, 4},
-	{"q6_k", 6, 5, tailTwo, 4},
+	{"q8_0", 8, 7, tailScale, 6, false},
+	{"q4_0", 4, 3, tailScale, 6, false},
+	{"q4_1", 4, -1, tailMin, 6, false},
+	{"q5_0", 5, 4, tailScale, 4, false},
+	{"q5_1", 5, -1, tailMin, 4, false},
+	{"q4_k", 4, -1, tailSub, 6, false},
+	{"q5_k", 5, -1, tailSub, 4, false},
+	{"q6_k", 6, 5, tailTwo, 4, false},
 }
 
 // super says whether eight units share a head of scales.
@@ -62,18 +71,73 @@ func (q *quantSpec) head() int {
 	return 32
 }
 
+// kernels are the types, and those of five and six bits once more with a byte
+// for each weight.
+func (q *quantSpec) kernels() []quantSpec {
+	if !q.upper() {
+		return []quantSpec{*q}
+	}
+	wide := *q
+	wide.name += "Wide"
+	wide.wide = true
+	return []quantSpec{*q, wide}
+}
+
+// upper says whether a unit has rows of bits beyond the nibbles.
+func (q *quantSpec) upper() bool { return !q.wide && (q.bits == 5 || q.bits == 6) }
+
 // unitBytes is the size of a unit's weights.
 func (q *quantSpec) unitBytes() int {
-	if q.bits == 4 {
-		return 256
+	if q.wide {
+		return 8 * panelRow
 	}
-	return 512
+	return q.bits * panelRow
+}
+
+// upperBits says where the bits of quad i beyond four lie: at which byte of a
+// unit their row begins, and how far they are to be shifted left.
+func (q *quantSpec) upperBits(i int) (row, left int) {
+	i *= q.bits - 4
+	return panelRow * (4 + i/8), 4 - i%8
+}
+
+// upperMask is the table that cuts those bits out.
+func (q *quantSpec) upperMask() Mem {
+	if q.bits == 5 {
+		return Mem{Sym: "fifth"}
+	}
+	return Mem{Sym: "upper"}
 }
 
 const (
 	quantSub   = 32 // bytes of a unit's own scales in super-blocks
 	superUnits = 8
 )
+
+// quantUnitsAhead is how many units ahead weights with rows of upper bits are
+// fetched, from the panels that follow where there are no more in these.
+const quantUnitsAhead = 8
+
+// ahead points quantSum[0] so far on from quantW, which is at the first of
+// several panels.
+func (k *quantKernel) ahead(panels int, step, step3 Reg) {
+	at := At(quantW, quantUnitsAhead*k.unitBytes())
+	if panels == 1 {
+		k.Op("LEAQ", at, quantSum[0])
+		return
+	}
+	near := k.NewLabel("near")
+	k.Op("LEAQ", At(quantOff, 4*quantUnitsAhead), quantSum[0])
+	k.Op("CMPQ", quantSum[0], quantEnd)
+	k.Op("LEAQ", at, quantSum[0])
+	k.Op("JLT", near)
+	if panels == 2 {
+		k.Op("ADDQ", step, quantSum[0])
+	} else {
+		k.Op("ADDQ", step3, quantSum[0])
+	}
+	k.Mark(near)
+}
 
 // quantAhead is how far ahead weights are fetched. A unit is much work even for
 // one row, and a single stream is too little for the processor's own look-ahead.

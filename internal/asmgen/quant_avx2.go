@@ -11,12 +11,17 @@ func QuantAVX2() *File {
 			lanes(),
 			bytesOf("ones", 0x0001000100010001),
 			bytesOf("nibbles", 0x0f0f0f0f0f0f0f0f),
+			bytesOf("fifth", 0x1010101010101010),
+			bytesOf("upper", 0x3030303030303030),
 			bytesOf("signs", 0x8080808080808080),
 		},
 	}
 	for i := range quantSpecs {
-		f.Funcs = append(f.Funcs, quantTileAVX2(&quantSpecs[i]))
+		for _, spec := range quantSpecs[i].kernels() {
+			f.Funcs = append(f.Funcs, quantTileAVX2(&spec))
+		}
 	}
+	f.Funcs = append(f.Funcs, widenAVX2(&quantSpec{bits: 5}), widenAVX2(&quantSpec{bits: 6}))
 	return f
 }
 
@@ -305,17 +310,24 @@ func (k *quantKernel) sumSigned(rows int) {
 func (k *quantKernel) sumPairs(rows int) {
 	w := [2][2]Reg{{ymm(8), ymm(9)}, {ymm(10), ymm(11)}}
 	x0, t0, x1, t1 := ymm(12), ymm(13), ymm(14), ymm(15)
-	step := func(factors [2]Mem) {
-		for quad := range 2 {
-			for part := range 2 {
-				k.Op("VMOVDQU", k.w(panelRow*quad+32*part), w[quad][part])
-			}
+	if !k.wide {
+		k.ahead(k.panels, quantWStep, quantWStep3)
+	}
+	for pair := range 4 {
+		k.fetchPair(pair)
+		for part := range 2 {
+			k.loadPair(pair, 32*part, w[0][part], w[1][part])
+		}
+		factors := [2]Mem{{Sym: "ones"}, {Sym: "ones"}}
+		if k.tail == tailTwo {
+			at := frameFactors + panelRow*(pair/2)
+			factors = [2]Mem{inFrame(at), inFrame(at + 32)}
 		}
 		for r := range rows {
-			k.Op("VPBROADCASTD", k.q(r, 0), x0)
+			k.Op("VPBROADCASTD", k.q(r, 8*pair), x0)
 			k.Op("VPMADDUBSW", x0, w[0][0], t0)
 			k.Op("VPMADDUBSW", x0, w[0][1], x0)
-			k.Op("VPBROADCASTD", k.q(r, 4), x1)
+			k.Op("VPBROADCASTD", k.q(r, 8*pair+4), x1)
 			k.Op("VPMADDUBSW", x1, w[1][0], t1)
 			k.Op("VPMADDUBSW", x1, w[1][1], x1)
 			k.Op("VPADDW", t1, t0, t0)
@@ -326,18 +338,86 @@ func (k *quantKernel) sumPairs(rows int) {
 			k.Op("VPADDD", x0, q2(r, 1), q2(r, 1))
 		}
 	}
-	if k.tail != tailTwo {
-		ones := Mem{Sym: "ones"}
-		k.fourTimes(rows, 2, func() { step([2]Mem{ones, ones}) })
-		return
-	}
-	for half := range 2 {
-		at := frameFactors + panelRow*half
-		for range 2 {
-			step([2]Mem{inFrame(at), inFrame(at + 32)})
-			k.nextQuads(rows, 2)
+	k.Op("ADDQ", Imm(k.unitBytes()), quantW)
+}
+
+// fetchPair fetches weights ahead, a unit's rows in four parts.
+func (k *quantKernel) fetchPair(pair int) {
+	for i := range k.unitBytes() / panelRow {
+		switch {
+		case i%4 != pair:
+		case k.wide:
+			k.Op("PREFETCHT0", k.w(i*panelRow+quantAhead))
+		default:
+			k.Op("PREFETCHT0", ofPanel(k.panel, quantSum[0], quantWStep, quantWStep3, i*panelRow))
 		}
 	}
+}
+
+// loadPair loads two quads of weights, 32 bytes each, from disp on in their
+// rows: from bytes, or put together from nibbles and upper bits. It uses the last
+// four registers.
+func (k *quantKernel) loadPair(pair, disp int, even, odd Reg) {
+	if k.wide {
+		k.Op("VMOVDQU", k.w(2*pair*panelRow+disp), even)
+		k.Op("VMOVDQU", k.w((2*pair+1)*panelRow+disp), odd)
+		return
+	}
+	bits, t := ymm(12+disp/16), ymm(13+disp/16)
+	row, left := k.upperBits(2 * pair)
+	k.Op("VMOVDQU", k.w(row+disp), bits)
+	k.Op("VMOVDQU", k.w(pair*panelRow+disp), even)
+	k.Op("VPSRLD", Imm(4), even, odd)
+	k.Op("VPAND", Mem{Sym: "nibbles"}, even, even)
+	k.Op("VPAND", Mem{Sym: "nibbles"}, odd, odd)
+	k.cutUpper("VPAND", left, k.upperMask(), bits, t)
+	k.Op("VPOR", t, even, even)
+	_, left = k.upperBits(2*pair + 1)
+	k.cutUpper("VPAND", left, k.upperMask(), bits, t)
+	k.Op("VPOR", t, odd, odd)
+}
+
+// cutUpper shifts left, or right where left is negative, and cuts bits out.
+func (k *quantKernel) cutUpper(and string, left int, mask fmt.Stringer, from, to Reg) {
+	switch {
+	case left > 0:
+		k.Op("VPSLLD", Imm(left), from, to)
+		from = to
+	case left < 0:
+		k.Op("VPSRLD", Imm(-left), from, to)
+		from = to
+	}
+	k.Op(and, mask, from, to)
+}
+
+// widenAVX2 writes the weights of units as bytes.
+func widenAVX2(spec *quantSpec) *Func {
+	name := fmt.Sprintf("widen%dAVX2", spec.bits)
+	k := &quantKernel{
+		Func:      &Func{Name: name, Arg: "t", Doc: "func " + name + "(t *qWiden)"},
+		quantSpec: spec,
+	}
+	k.Op("MOVQ", Mem{Param: k.Arg}, quantArg)
+	k.Op("MOVQ", k.field(QWidenDst), quantDst)
+	k.Op("MOVQ", k.field(QWidenSrc), quantW)
+	k.Op("MOVQ", k.field(QWidenUnits), quantPanels)
+	again := k.NewLabel("unit")
+	k.Mark(again)
+	for pair := range 4 {
+		for disp := 0; disp < panelRow; disp += 32 {
+			even, odd := ymm(8+disp/16), ymm(9+disp/16)
+			k.loadPair(pair, disp, even, odd)
+			k.Op("VMOVDQU", even, At(quantDst, 2*pair*panelRow+disp))
+			k.Op("VMOVDQU", odd, At(quantDst, (2*pair+1)*panelRow+disp))
+		}
+	}
+	k.Op("ADDQ", Imm(k.unitBytes()), quantW)
+	k.Op("ADDQ", Imm(8*panelRow), quantDst)
+	k.Op("DECQ", quantPanels)
+	k.Op("JNE", again)
+	k.Op("VZEROUPPER")
+	k.Op("RET")
+	return k.Func
 }
 
 // fourTimes repeats step, which takes two quads of activations and so many

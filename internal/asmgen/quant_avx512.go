@@ -8,16 +8,27 @@ func QuantAVX512() *File {
 		Path: "kernel/quant_avx512_amd64.s", Tags: asmTags,
 		Data: []Data{
 			{Name: "nibbles", Words: []uint64{0x0f0f0f0f0f0f0f0f}},
+			{Name: "fifth", Words: []uint64{0x1010101010101010}},
+			{Name: "upper", Words: []uint64{0x3030303030303030}},
 			{Name: "lower", Words: []uint64{0x0000ffff0000ffff}},
 		},
 	}
 	for i := range quantSpecs {
-		f.Funcs = append(f.Funcs, quantTileAVX512(&quantSpecs[i]))
+		for _, spec := range quantSpecs[i].kernels() {
+			f.Funcs = append(f.Funcs, quantTileAVX512(&spec))
+		}
 	}
 	return f
 }
 
-const quantRowsAVX512 = 6
+// rowsAVX512 is the most rows of a tile: of weights with upper bits, which are
+// widened for more, as many as with AVX2.
+func (q *quantSpec) rowsAVX512() int {
+	if q.upper() {
+		return q.rows
+	}
+	return 6
+}
 
 // quantWide is a block of rows × panels with AVX-512.
 type quantWide struct {
@@ -39,7 +50,7 @@ func quantTileAVX512(spec *quantSpec) *Func {
 		Func:      &Func{Name: name, Arg: "t", Frame: 16, Doc: "func " + name + "(t *qTile)"},
 		quantSpec: spec,
 	}
-	k.enter(quantRowsAVX512, func(rows int) {
+	k.enter(spec.rowsAVX512(), func(rows int) {
 		k.Op("MOVQ", k.field(QTileDst), quantX[0])
 		k.Op("MOVQ", quantX[0], wideDst)
 		k.Op("MOVQ", k.field(QTilePanels), quantX[0])
@@ -170,9 +181,12 @@ func (b quantWide) outputs(move func(at Mem, chain Reg)) {
 func (b quantWide) unit() {
 	b.actBases(b.rows)
 	b.begin()
-	if b.bits == 4 {
+	switch {
+	case b.upper():
+		b.dotUpper()
+	case b.bits == 4:
 		b.dotNibbles()
-	} else {
+	default:
 		b.dotBytes()
 	}
 	b.Op("ADDQ", Imm(b.unitBytes()), quantW)
@@ -269,6 +283,32 @@ func (b quantWide) dotNibbles() {
 				b.Op("PREFETCHT0", b.w(p, quad/2*panelRow+quantAhead))
 			}
 			b.Op("VPANDD", mask, w, w)
+		}
+		b.addQuad(quad)
+	}
+}
+
+// dotUpper puts quads together from nibbles and upper bits.
+func (b quantWide) dotUpper() {
+	mask, t, cut := b.temp(b.panels), b.temp(b.panels+3), b.temp(b.panels+4)
+	b.Op("VPBROADCASTD", Mem{Sym: "nibbles"}, mask)
+	b.Op("VPBROADCASTD", b.upperMask(), cut)
+	b.ahead(b.panels, quantDst, quantWStep3)
+	for quad := range 8 {
+		for p := range b.panels {
+			w := b.temp(p)
+			row, left := b.upperBits(quad)
+			b.Op("VMOVDQU32", b.w(p, quad/2*panelRow), w)
+			if quad%2 == 1 {
+				b.Op("VPSRLW", Imm(4), w, w)
+			}
+			if quad < b.bits {
+				b.Op("PREFETCHT0", ofPanel(p, quantSum[0], quantDst, quantWStep3, quad*panelRow))
+			}
+			b.Op("VPANDD", mask, w, w)
+			b.Op("VMOVDQU32", b.w(p, row), t)
+			b.cutUpper("VPANDD", left, cut, t, t)
+			b.Op("VPORD", t, w, w)
 		}
 		b.addQuad(quad)
 	}
