@@ -53,7 +53,10 @@ func NewMasker(t *tokenizer.Tokenizer, c tokenizer.Config, opt MaskOptions) (*Ma
 	}
 	mask, ok := t.ID(c.MASK)
 	if c.MASK == "" || !ok {
-		return nil, fmt.Errorf("masked LM: the tokenizer has no mask token (%q)", c.MASK)
+		if c.MASK == "" {
+			return nil, errors.New("masked LM: the tokenizer has no mask token")
+		}
+		return nil, fmt.Errorf("masked LM: the tokenizer has no mask token %q", c.MASK)
 	}
 	m := &Masker{
 		key:     [2]uint32{uint32(opt.Seed), uint32(opt.Seed>>32) ^ maskStream},

@@ -27,7 +27,7 @@ import (
 const (
 	shardKey    = "wenmo.shard.v2"
 	shardSum    = "crc32c" // of what follows the header, in hexadecimal digits
-	shardHeader = 2048 // bytes before the data, the header's length among them
+	shardHeader = 2048     // bytes before the data, the header's length among them
 
 	flagContaminated = 1 << 0
 	// flagContinues marks a sequence of the same document as the one before;

@@ -187,7 +187,7 @@ func (r *run) open(ctx context.Context) (err error) {
 	}
 	m := &material{cfg: c, log: r.opt.Log}
 	if m.tok, err = tokenizer.LoadDir(dir); err != nil {
-		return err
+		return fmt.Errorf("tokenizer: %w", err)
 	}
 	if m.tokens, err = tokenizer.LoadConfig(dir); err != nil {
 		return err

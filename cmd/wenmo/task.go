@@ -10,12 +10,14 @@ import (
 	"io"
 	"iter"
 	"os"
+	"regexp"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"wenmo"
+	"wenmo/dataset"
 )
 
 // taskCommands are the commands of models that are for something else than
@@ -147,7 +149,7 @@ func (f *taskFlags) texts(cmd *cobra.Command, args []string) (iter.Seq2[taskRow,
 		if len(args) > 0 {
 			return nil, usagef("error.text_and_file")
 		}
-		return f.fileRows(), nil
+		return f.fileRows(cmd.Context()), nil
 	}
 	p := prompt{}
 	if len(args) == 0 && isTerminal(cmd.InOrStdin()) {
@@ -155,6 +157,9 @@ func (f *taskFlags) texts(cmd *cobra.Command, args []string) (iter.Seq2[taskRow,
 	}
 	if err := p.read(cmd, args); err != nil {
 		return nil, err
+	}
+	if strings.TrimSpace(p.text) == "" {
+		return nil, usagef("error.no_text_or_file")
 	}
 	return oneRow(taskRow{Text: p.text}), nil
 }
@@ -166,9 +171,35 @@ func oneRow(row taskRow) iter.Seq2[taskRow, error] {
 // maxLine bounds a line of a file.
 const maxLine = 64 << 20
 
-// fileRows yields the rows of the file: objects or strings of JSON, one a line,
-// or where the file's name does not end in .jsonl or .json, texts, one a line.
-func (f *taskFlags) fileRows() iter.Seq2[taskRow, error] {
+// tables are the formats whose records have columns.
+var tables = regexp.MustCompile(`\.(csv|tsv|parquet)(\.gz|\.zst)?$`)
+
+// tableRows yields the records of a table.
+func (f *taskFlags) tableRows(ctx context.Context) iter.Seq2[taskRow, error] {
+	return func(yield func(taskRow, error) bool) {
+		for d, err := range dataset.Read(ctx, f.file, dataset.ReadOptions{MaxBroken: -1}) {
+			row := taskRow{Text: d.Text}
+			for name, field := range map[string]*string{"pair": &row.Pair, "text_pair": &row.Pair, "question": &row.Question, "context": &row.Context} {
+				if s, ok := d.String(name); ok {
+					*field = s
+				}
+			}
+			if err == nil && row.Text == "" && row.Question == "" {
+				err = fmt.Errorf("%s:%d: %s", d.File, d.Line, say("error.row_without_text"))
+			}
+			if !yield(row, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// fileRows yields the rows of the file: the records of a table, objects or strings
+// of JSON, one a line, or of any other file texts, one a line.
+func (f *taskFlags) fileRows(ctx context.Context) iter.Seq2[taskRow, error] {
+	if tables.MatchString(f.file) {
+		return f.tableRows(ctx)
+	}
 	return func(yield func(taskRow, error) bool) {
 		file, err := os.Open(f.file)
 		if err != nil {

@@ -66,7 +66,7 @@ func (f *taskFlags) questions(cmd *cobra.Command, row taskRow) (iter.Seq2[taskRo
 	case f.file != "" && (row.Question != "" || row.Context != ""):
 		return nil, usagef("error.question_and_file")
 	case f.file != "":
-		return f.fileRows(), nil
+		return f.fileRows(cmd.Context()), nil
 	case row.Question == "":
 		return nil, usagef("error.no_question")
 	case row.Context == "" && isTerminal(cmd.InOrStdin()):

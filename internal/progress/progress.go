@@ -64,6 +64,7 @@ type Line struct {
 	rate        float64   // units per second
 	drawn       int       // columns of the line on the terminal
 	printed     bool
+	shown       int64 // done in the last line
 }
 
 // New makes a line on w, which is a terminal or not. It returns nil when quiet.
@@ -154,15 +155,15 @@ func (l *Line) Note(text string) {
 	}
 }
 
-// End shows the last state and goes to a new line. What was too quick for a
-// plain line leaves none.
+// End shows the last state, if the last line does not, and goes to a new line.
+// What was too quick for a plain line leaves none.
 func (l *Line) End() {
 	if l == nil {
 		return
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.start.IsZero() || l.width == nil && !l.printed {
+	if l.start.IsZero() || l.width == nil && (!l.printed || l.shown == l.done) {
 		return
 	}
 	l.draw(l.now())
@@ -178,7 +179,7 @@ func (l *Line) draw(now time.Time) {
 		l.rate += weight * (float64(l.done-l.countedDone)/elapsed.Seconds() - l.rate)
 		l.counted, l.countedDone = now, l.done
 	}
-	l.last, l.printed = now, true
+	l.last, l.printed, l.shown = now, true, l.done
 	if l.width == nil {
 		fmt.Fprintf(l.w, "%s: %s\n", l.label, l.state())
 		return
