@@ -3,6 +3,7 @@ package eval
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -20,28 +21,12 @@ var classify = Task{
 		if j.model.MultiLabel {
 			return nil, fmt.Errorf("%s gives a text any number of labels: evaluate it by multilabel", j.model.Name)
 		}
-		var labels []int
-		texts, err := parse(j, func(r *Row) (TextPair, error) {
-			t, err := textPair(r)
-			if err != nil {
-				return t, err
-			}
-			label, err := labelOf(r, j.model.Labels)
-			if err == nil {
-				labels = append(labels, label)
-			}
-			return t, err
-		})
-		if err != nil {
-			return nil, err
-		}
-		found, err := j.model.Classify(j.ctx, texts, j.done(len(texts)))
+		labels, found, err := scores(j, func(r *Row) (int, error) { return labelOf(r, j.model.Labels) })
 		if err != nil {
 			return nil, err
 		}
 		logits := make([][]float64, len(found))
 		for i, s := range found {
-			j.count(s.Truncated)
 			for _, x := range s.Logits {
 				logits[i] = append(logits[i], float64(x))
 			}
@@ -53,6 +38,30 @@ var classify = Task{
 		j.confusion = &Confusion{Labels: j.model.Labels, Counts: all.ConfusionMatrix}
 		return func(items []int) []Metric { return classifyMetrics(items, labels, logits) }, nil
 	},
+}
+
+// scores reads the text or pair of each row with what label makes of the row, and
+// lets the model score the texts.
+func scores[T any](j *job, label func(r *Row) (T, error)) (labels []T, found []Scores, err error) {
+	texts, err := parse(j, func(r *Row) (TextPair, error) {
+		t, err := textPair(r)
+		if err != nil {
+			return t, err
+		}
+		l, err := label(r)
+		if err == nil {
+			labels = append(labels, l)
+		}
+		return t, err
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	found, err = j.model.Classify(j.ctx, texts, j.done(len(texts)))
+	for _, s := range found {
+		j.count(s.Truncated)
+	}
+	return labels, found, err
 }
 
 func classifyMetrics(items, labels []int, logits [][]float64) []Metric {
@@ -103,10 +112,8 @@ func labelOf(r *Row, labels []string) (int, error) {
 		if !ok {
 			continue
 		}
-		for i, l := range labels {
-			if strings.EqualFold(l, s) {
-				return i, nil
-			}
+		if i := indexOfLabel(labels, s); i >= 0 {
+			return i, nil
 		}
 		if i, err := strconv.Atoi(s); err == nil && i >= 0 && i < len(labels) {
 			return i, nil
@@ -118,6 +125,11 @@ func labelOf(r *Row, labels []string) (int, error) {
 	return 0, fmt.Errorf("no field %q", "label")
 }
 
+// indexOfLabel returns the number of the label of that name, -1 if there is none.
+func indexOfLabel(labels []string, name string) int {
+	return slices.IndexFunc(labels, func(l string) bool { return strings.EqualFold(l, name) })
+}
+
 // regression is a number for a text or a pair of them, such as how similar they
 // are (STS-B).
 var regression = Task{
@@ -125,33 +137,7 @@ var regression = Task{
 		if j.model.Classify == nil || !j.model.Regression {
 			return nil, fmt.Errorf("%s has no head that gives a number for a text", j.model.Name)
 		}
-		var labels []float64
-		texts, err := parse(j, func(r *Row) (TextPair, error) {
-			t, err := textPair(r)
-			if err != nil {
-				return t, err
-			}
-			for _, f := range []string{"score", "label"} {
-				s, ok := r.String(f)
-				if !ok {
-					continue
-				}
-				v, err := strconv.ParseFloat(s, 64)
-				if err != nil || math.IsNaN(v) || math.IsInf(v, 0) {
-					return t, fmt.Errorf("field %q: %q is no number", f, s)
-				}
-				labels = append(labels, v)
-				return t, nil
-			}
-			return t, fmt.Errorf("no field %s", quoted([]string{"score", "label"}))
-		})
-		if err != nil {
-			return nil, err
-		}
-		found, err := j.model.Classify(j.ctx, texts, j.done(len(texts)))
-		for _, s := range found {
-			j.count(s.Truncated)
-		}
+		labels, found, err := scores(j, valueOf)
 		return func(items []int) []Metric {
 			var want, got []float64
 			for _, i := range items {
@@ -165,4 +151,21 @@ var regression = Task{
 			return []Metric{{"pearson", s.Pearson}, {"spearman", s.Spearman}, {"mse", Maybe(s.MSE)}, {"mae", Maybe(s.MAE)}}
 		}, err
 	},
+}
+
+// valueOf returns the number that a row has.
+func valueOf(r *Row) (float64, error) {
+	fields := []string{"score", "label"}
+	for _, f := range fields {
+		s, ok := r.String(f)
+		if !ok {
+			continue
+		}
+		v, err := strconv.ParseFloat(s, 64)
+		if err != nil || math.IsNaN(v) || math.IsInf(v, 0) {
+			return 0, fmt.Errorf("field %q: %q is no number", f, s)
+		}
+		return v, nil
+	}
+	return 0, fmt.Errorf("no field %s", quoted(fields))
 }

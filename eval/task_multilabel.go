@@ -1,9 +1,6 @@
 package eval
 
-import (
-	"fmt"
-	"strings"
-)
+import "fmt"
 
 // multiLabel is the classification of texts, or of pairs of them, with any number
 // of labels each. A row has a list of their names; a label is predicted where its
@@ -15,27 +12,9 @@ var multiLabel = Task{
 		if j.model.Classify == nil || !j.model.MultiLabel {
 			return nil, fmt.Errorf("%s has no head that gives a text any number of labels", j.model.Name)
 		}
-		var want [][]bool
-		texts, err := parse(j, func(r *Row) (TextPair, error) {
-			t, err := textPair(r)
-			if err != nil {
-				return t, err
-			}
-			labels, err := labelsOf(r, j.model.Labels)
-			if err == nil {
-				want = append(want, labels)
-			}
-			return t, err
-		})
+		want, found, err := scores(j, func(r *Row) ([]bool, error) { return labelsOf(r, j.model.Labels) })
 		if err != nil {
 			return nil, err
-		}
-		found, err := j.model.Classify(j.ctx, texts, j.done(len(texts)))
-		if err != nil {
-			return nil, err
-		}
-		for _, s := range found {
-			j.count(s.Truncated)
 		}
 		return func(items []int) []Metric { return multiLabelMetrics(items, want, found) }, nil
 	},
@@ -48,15 +27,12 @@ func labelsOf(r *Row, labels []string) ([]bool, error) {
 		return nil, err
 	}
 	has := make([]bool, len(labels))
-names:
 	for _, name := range names {
-		for i, l := range labels {
-			if strings.EqualFold(l, name) {
-				has[i] = true
-				continue names
-			}
+		i := indexOfLabel(labels, name)
+		if i < 0 {
+			return nil, fmt.Errorf("%q is none of the model's %d labels", name, len(labels))
 		}
-		return nil, fmt.Errorf("%q is none of the model's %d labels", name, len(labels))
+		has[i] = true
 	}
 	return has, nil
 }
@@ -80,9 +56,9 @@ func multiLabelMetrics(items []int, want [][]bool, found []Scores) []Metric {
 				wrong++
 			}
 			for _, h := range []*hits{&labels[l], &all} {
-				h.right += one(is && there)
-				h.predicted += one(is)
-				h.there += one(there)
+				h.right += boolean(is && there)
+				h.predicted += boolean(is)
+				h.there += boolean(there)
 			}
 		}
 		if wrong == before {
@@ -102,11 +78,4 @@ func multiLabelMetrics(items []int, want [][]bool, found []Scores) []Metric {
 		{"recall_micro", Maybe(all.recall())},
 		{"hamming_loss", Maybe(float64(wrong) / (n * float64(len(labels))))},
 	}
-}
-
-func one(is bool) float64 {
-	if is {
-		return 1
-	}
-	return 0
 }

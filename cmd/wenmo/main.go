@@ -14,6 +14,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"wenmo/internal/progress"
 )
 
 // The exit codes.
@@ -70,7 +72,7 @@ func legible(text string) string {
 	if len(text) > head+tail {
 		text = strings.ToValidUTF8(text[:head], "") + " … " + strings.ToValidUTF8(text[len(text)-tail:], "")
 	}
-	return tame(text)
+	return progress.Tame(text)
 }
 
 // usageError is a command line that cannot be meant; the text is in the user's

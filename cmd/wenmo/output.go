@@ -86,17 +86,6 @@ func dim(w io.Writer, text string) string {
 	return "\x1b[2m" + text + "\x1b[0m"
 }
 
-// tame replaces the control characters that a terminal would obey: an untrained
-// model writes any of them.
-func tame(text string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) && r != '\n' && r != '\t' {
-			return unicode.ReplacementChar
-		}
-		return r
-	}, text)
-}
-
 // table lays out rows in columns; Chinese characters count as two. Columns
 // whose heading begins with ">" are flush right.
 func table(rows [][]string) string {

@@ -216,10 +216,10 @@ func (w *watcher) switchTo(stage string, unit progress.Unit) {
 func (w *watcher) end() { w.line.End() }
 
 // print shows a text above the line.
-func (w *watcher) print(text string) { w.show(tame(text)) }
+func (w *watcher) print(text string) { w.show(progress.Tame(text)) }
 
 // printDim shows what may be passed over.
-func (w *watcher) printDim(text string) { w.show(dim(w.cmd.ErrOrStderr(), tame(text))) }
+func (w *watcher) printDim(text string) { w.show(dim(w.cmd.ErrOrStderr(), progress.Tame(text))) }
 
 func (w *watcher) show(text string) {
 	if w.line == nil {

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"wenmo"
+	"wenmo/internal/progress"
 )
 
 // run is the command that generates text.
@@ -157,7 +158,7 @@ func (r *run) stream(ctx context.Context, clock *stopwatch) error {
 	begun := false
 	write := func(text string) error {
 		if isTerminal(out) {
-			text = tame(text)
+			text = progress.Tame(text)
 		}
 		begun = begun || text != ""
 		_, err := io.WriteString(out, text)
@@ -245,7 +246,7 @@ func (r *run) collect(ctx context.Context, clock *stopwatch) error {
 			text = *s.Text
 		}
 		if text = r.echoed() + text; isTerminal(r.cmd.OutOrStdout()) {
-			text = tame(text)
+			text = progress.Tame(text)
 		}
 		if i > 0 {
 			text = "\n" + text

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"wenmo"
+	"wenmo/internal/progress"
 )
 
 func showCommand() *cobra.Command {
@@ -75,7 +76,7 @@ func showTypes(r wenmo.Report) string {
 func showTensors(r wenmo.Report) string {
 	rows := [][]string{{say("show.tensor"), say("show.type"), say("show.shape"), ">" + say("show.size")}}
 	for _, t := range r.Tensors {
-		rows = append(rows, []string{tame(t.Name), t.DType.String(), fmt.Sprint(t.Shape), bytesText(int64(t.Bytes))})
+		rows = append(rows, []string{progress.Tame(t.Name), t.DType.String(), fmt.Sprint(t.Shape), bytesText(int64(t.Bytes))})
 	}
 	return table(rows)
 }
@@ -86,7 +87,7 @@ func configOf(r wenmo.Report) ([][]string, error) {
 	var rows [][]string
 	if r.Format == "gguf" {
 		for _, kv := range r.Metadata {
-			rows = append(rows, []string{tame(kv.Key), plainValue(kv.Value)})
+			rows = append(rows, []string{progress.Tame(kv.Key), plainValue(kv.Value)})
 		}
 		return rows, nil
 	}
@@ -134,7 +135,7 @@ func plainValue(v any) string {
 			text = fmt.Sprint(int64(f))
 		}
 	}
-	text = tame(strings.Join(strings.Fields(text), " "))
+	text = progress.Tame(strings.Join(strings.Fields(text), " "))
 	if r := []rune(text); len(r) > 80 {
 		text = string(r[:79]) + "…"
 	}

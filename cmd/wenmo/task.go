@@ -18,6 +18,7 @@ import (
 
 	"wenmo"
 	"wenmo/dataset"
+	"wenmo/internal/progress"
 )
 
 // taskCommands are the commands of models that are for something else than
@@ -137,7 +138,7 @@ func (f *taskFlags) runTask(cmd *cobra.Command, want wenmo.Task, rows iter.Seq2[
 
 func (f *taskFlags) tame(cmd *cobra.Command, text string) string {
 	if isTerminal(cmd.OutOrStdout()) {
-		return tame(text)
+		return progress.Tame(text)
 	}
 	return text
 }

@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"wenmo"
+	"wenmo/internal/progress"
 )
 
 func TestEditDistance(t *testing.T) {
@@ -105,7 +106,7 @@ func TestTable(t *testing.T) {
 }
 
 func TestTame(t *testing.T) {
-	if got, want := tame("a\x1b[31m\tb\r\n\x07文\u0085"), "a\ufffd[31m\tb\ufffd\n\ufffd文\ufffd"; got != want {
+	if got, want := progress.Tame("a\x1b[31m\tb\r\n\x07文\u0085"), "a\ufffd[31m\tb\ufffd\n\ufffd文\ufffd"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 }

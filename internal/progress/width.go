@@ -56,3 +56,17 @@ func printable(s string) string {
 		return r
 	}, s)
 }
+
+// Tame replaces what a terminal would obey, or what turns the order of the text
+// around it, but line ends and tabs: a model writes any of it, and so do files.
+func Tame(text string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '\n' || r == '\t':
+			return r
+		case unicode.IsControl(r), r >= '\u202a' && r <= '\u202e', r >= '\u2066' && r <= '\u2069':
+			return unicode.ReplacementChar
+		}
+		return r
+	}, text)
+}
