@@ -69,6 +69,7 @@ type run struct {
 	file *checkpoint.File
 
 	baseSum string // SHA-256 of the base's weights
+	print   string // fingerprint, once it is made
 
 	pool  *kernel.Pool
 	pass  *Pass
@@ -637,8 +638,12 @@ func (r *run) nothingHeld() {
 }
 
 // fingerprint stands for all that decides what a run comes to: the split into
-// micro-batches, recomputing and the number of threads do not.
+// micro-batches, recomputing and the number of threads do not. It is made once, when
+// the config has been scaled.
 func (r *run) fingerprint() string {
+	if r.print != "" {
+		return r.print
+	}
 	c := *r.cfg
 	c.Out, c.Name, c.Threads, c.SaveAs, c.Dataset.Cache = "", "", 0, "", ""
 	c.Watch, c.Save = WatchConfig{}, CheckpointConfig{}
@@ -658,7 +663,8 @@ func (r *run) fingerprint() string {
 			fmt.Fprintln(h, g[i].IDs, g[i].Labels, g[i].Targets)
 		}
 	}
-	return hex.EncodeToString(h.Sum(nil)[:16])
+	r.print = hex.EncodeToString(h.Sum(nil)[:16])
+	return r.print
 }
 
 // finish writes the finished model, its card and the report.
