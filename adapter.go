@@ -14,25 +14,25 @@ import (
 // openNamed opens what name says, with the adapter that opt names. The name of
 // an adapter is that of its base with it.
 func openNamed(ctx context.Context, name string, opt Options) (*source, error) {
+	if b, ok := findBuiltin(name); ok {
+		s, err := b.source()
+		if err != nil {
+			return nil, err
+		}
+		return s.withAdapter(opt.Adapter)
+	}
 	path, err := locate(ctx, name, opt)
 	if err != nil {
 		return nil, err
 	}
-	adapter := opt.Adapter
 	if isAdapter(path) {
-		if adapter != "" {
-			return nil, fmt.Errorf("%s is an adapter, to which %s cannot be added", path, adapter)
-		}
-		adapter = path
-		if path, err = baseOf(ctx, path, opt); err != nil {
-			return nil, err
-		}
+		return openBase(ctx, path, opt)
 	}
 	s, err := openSource(path)
 	if err != nil {
 		return nil, err
 	}
-	return s.withAdapter(adapter)
+	return s.withAdapter(opt.Adapter)
 }
 
 // isAdapter says whether a directory holds an adapter and no model.
@@ -42,9 +42,26 @@ func isAdapter(path string) bool {
 	return err == nil && model != nil
 }
 
-// baseOf returns the path of the model that an adapter names as its base: seen
-// from the adapter's directory, or from here.
-func baseOf(ctx context.Context, dir string, opt Options) (string, error) {
+// openBase opens the base of the adapter in dir, with it.
+func openBase(ctx context.Context, dir string, opt Options) (*source, error) {
+	if opt.Adapter != "" {
+		return nil, fmt.Errorf("%s is an adapter, to which %s cannot be added", dir, opt.Adapter)
+	}
+	base, err := baseOf(dir)
+	if err != nil {
+		return nil, err
+	}
+	opt.Adapter = dir
+	s, err := openNamed(ctx, base, opt)
+	if err != nil {
+		return nil, fmt.Errorf("the base of the adapter %s: %w", dir, err)
+	}
+	return s, nil
+}
+
+// baseOf returns the name of the model that an adapter names as its base: its
+// path where it is one seen from the adapter's directory.
+func baseOf(dir string) (string, error) {
 	name := filepath.Join(dir, "adapter_config.json")
 	data, err := readfile.Regular(name)
 	if err != nil {
@@ -60,11 +77,7 @@ func baseOf(ctx context.Context, dir string, opt Options) (string, error) {
 	if beside := filepath.Join(dir, filepath.FromSlash(c.Base)); !filepath.IsAbs(c.Base) && exists(beside) {
 		return beside, nil
 	}
-	path, err := locate(ctx, c.Base, opt)
-	if err != nil {
-		err = fmt.Errorf("the base of the adapter %s: %w", dir, err)
-	}
-	return path, err
+	return c.Base, nil
 }
 
 func exists(path string) bool {

@@ -50,7 +50,7 @@ func TestFixtureMerge(t *testing.T) {
 
 func baseDir(t *testing.T, dir string) string {
 	t.Helper()
-	base, err := baseOf(t.Context(), dir, Options{})
+	base, err := baseOf(dir)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,7 +21,8 @@ type ConvertOptions struct {
 
 	// Packed writes a .gguf file that only wenmo reads, whose weights lie as
 	// products take them: it is opened at once, and several processes share its
-	// memory. DType is one of Options.DType. A packed file cannot be converted.
+	// memory. DType is one of Options.DType. Where its matrices are not those of the
+	// checkpoint, as of GPT-2, it cannot be converted again.
 	Packed bool
 
 	// Adapter is the directory of a LoRA, as PEFT writes it, that becomes part of
@@ -54,8 +55,8 @@ func Convert(ctx context.Context, src, dst string, opt ConvertOptions) error {
 		}
 	}
 	switch {
-	case s.file.Packed():
-		return fmt.Errorf("%s: a packed model cannot be converted; convert what it was made of", s.path)
+	case !s.file.AsStored():
+		return fmt.Errorf("%s: a packed model of this architecture cannot be converted; convert what it was made of", s.path)
 	case opt.Packed && !gguf:
 		return fmt.Errorf("%s: packed models are .gguf files", dst)
 	case opt.Packed:
@@ -250,13 +251,7 @@ func (s *source) writeSides(dst string, dtype checkpoint.DType) error {
 	if err := writeJSON(filepath.Join(dst, "config.json"), config); err != nil {
 		return err
 	}
-	generation := map[string]any{}
-	for _, key := range []string{"bos_token_id", "eos_token_id", "pad_token_id"} {
-		if v := config[key]; v != nil {
-			generation[key] = v
-		}
-	}
-	if err := writeJSON(filepath.Join(dst, "generation_config.json"), generation); err != nil {
+	if err := s.writeGenerationConfig(filepath.Join(dst, "generation_config.json")); err != nil {
 		return err
 	}
 	tok, tc, err := s.tokenizer()
@@ -272,12 +267,47 @@ func (s *source) writeSides(dst string, dtype checkpoint.DType) error {
 	return writeJSON(filepath.Join(dst, "tokenizer_config.json"), tokenizerConfig(tc))
 }
 
+// writeGenerationConfig writes what a packed file keeps, or what config.json
+// says of it.
+func (s *source) writeGenerationConfig(name string) error {
+	data, _, err := s.generationConfig()
+	if err != nil {
+		return err
+	}
+	if data != nil {
+		return os.WriteFile(name, data, 0o666)
+	}
+	generation := map[string]any{}
+	for _, key := range []string{"bos_token_id", "eos_token_id", "pad_token_id"} {
+		if v := s.config.Raw()[key]; v != nil {
+			generation[key] = v
+		}
+	}
+	return writeJSON(name, generation)
+}
+
 func tokenizerConfig(c tokenizer.Config) map[string]any {
 	out := map[string]any{"tokenizer_class": "PreTrainedTokenizerFast"}
-	for key, v := range map[string]string{"bos_token": c.BOS, "eos_token": c.EOS, "pad_token": c.PAD, "unk_token": c.UNK, "chat_template": c.ChatTemplate} {
+	for key, v := range map[string]string{
+		"bos_token": c.BOS, "eos_token": c.EOS, "unk_token": c.UNK, "sep_token": c.SEP, "pad_token": c.PAD,
+		"cls_token": c.CLS, "mask_token": c.MASK, "chat_template": c.ChatTemplate,
+	} {
 		if v != "" {
 			out[key] = v
 		}
+	}
+	if len(c.AdditionalSpecial) > 0 {
+		out["additional_special_tokens"] = c.AdditionalSpecial
+	}
+	if c.MaxLength > 0 {
+		out["model_max_length"] = c.MaxLength
+	}
+	if len(c.NamedTemplates) > 0 {
+		templates := []map[string]string{{"name": "default", "template": c.ChatTemplate}}
+		for _, name := range slices.Sorted(maps.Keys(c.NamedTemplates)) {
+			templates = append(templates, map[string]string{"name": name, "template": c.NamedTemplates[name]})
+		}
+		out["chat_template"] = templates
 	}
 	return out
 }

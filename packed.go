@@ -32,11 +32,11 @@ func (s *source) writePacked(ctx context.Context, dst string, opt ConvertOptions
 	}
 	pool := kernel.NewPool(DefaultThreads())
 	defer pool.Close()
-	outs, err := model.Pack(s.config, s.file, dtype, pool)
+	outs, asStored, err := model.Pack(s.config, s.file, dtype, pool)
 	if err != nil {
 		return err
 	}
-	pairs, outs, err := checkpoint.PackedGGUF(s.config.Raw(), outs)
+	pairs, outs, err := checkpoint.PackedGGUF(s.config.Raw(), asStored, outs)
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"wenmo/internal/testkit"
 )
 
 // smallModel makes an untrained model with a chat template and parameters of
@@ -109,10 +111,54 @@ func logits(t *testing.T, m *Model, ids []int32) (all []float32) {
 	return all
 }
 
+// TestUnpack: of a packed file come the very files that its source gives.
+func TestUnpack(t *testing.T) {
+	dir, out := smallModel(t), t.TempDir()
+	for _, dtype := range []string{"f32", "q8_0"} {
+		packed := filepath.Join(out, dtype+"-packed.gguf")
+		if err := Convert(t.Context(), dir, packed, ConvertOptions{DType: dtype, Packed: true}); err != nil {
+			t.Fatal(err)
+		}
+		var files [2][]byte
+		for i, src := range []string{dir, packed} {
+			name := filepath.Join(out, "model.gguf")
+			if err := Convert(t.Context(), src, name, ConvertOptions{DType: dtype}); err != nil {
+				t.Fatal(err)
+			}
+			var err error
+			if files[i], err = os.ReadFile(name); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if !slices.Equal(files[0], files[1]) {
+			t.Errorf("%s: the GGUF files differ", dtype)
+		}
+		again := filepath.Join(out, dtype)
+		if err := Convert(t.Context(), packed, again, ConvertOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		want, err := Open(t.Context(), packed, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := Open(t.Context(), again, Options{DType: dtype})
+		if err != nil {
+			t.Fatal(err)
+		}
+		sameModel(t, dtype, got, want)
+		for _, m := range []*Model{got, want} {
+			if err := m.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}
+
 func TestPackedRefuses(t *testing.T) {
 	dir, out := smallModel(t), t.TempDir()
 	packed := filepath.Join(out, "packed.gguf")
-	if err := Convert(t.Context(), dir, packed, ConvertOptions{Packed: true}); err != nil {
+	gpt2 := filepath.Join(testkit.Root(), "testdata", "fixtures", "decoder_gpt2_bare_names") // its matrices are transposed
+	if err := Convert(t.Context(), gpt2, packed, ConvertOptions{Packed: true}); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {

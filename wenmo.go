@@ -86,9 +86,9 @@ type Model struct {
 // ErrClosed is the error of a model or engine used after Close.
 var ErrClosed = engine.ErrClosed
 
-// Open opens a model: a Hugging Face directory, a .gguf file, or a name of the
-// hub ("gpt2", "org/name", "org/name@revision") that is in the cache or, with
-// Options.Pull, is downloaded. A directory with an adapter (adapter_config.json)
+// Open opens a model: a Hugging Face directory, a .gguf file, a name that is
+// registered (see Register), or a name of the hub ("gpt2", "org/name",
+// "org/name@revision") that is in the cache or, with Options.Pull, is downloaded. A directory with an adapter (adapter_config.json)
 // is opened as the base that it names with the adapter. It ends between two
 // tensors when ctx does.
 func Open(ctx context.Context, name string, opt Options) (*Model, error) {
@@ -103,11 +103,7 @@ func OpenBytes(ctx context.Context, data []byte, opt Options) (*Model, error) {
 		return nil, err
 	}
 	return open(ctx, opt, func() (*source, error) {
-		file, err := checkpoint.OpenBytes(data, "model in memory")
-		if err != nil {
-			return nil, err
-		}
-		s, err := ggufSource(file)
+		s, err := Builtin{Name: "model in memory", Data: data}.source()
 		if err != nil {
 			return nil, err
 		}

@@ -41,18 +41,34 @@ func Check(path string) (Report, error) {
 	if err != nil {
 		return Report{}, err
 	}
-	if f.Packed() {
-		view, _, err := FromGGUF(f)
-		if err != nil {
-			return Report{}, errors.Join(err, f.Close())
-		}
-		f = view
-	}
-	r := Report{Path: f.path, Format: f.format, Metadata: f.pairs}
+	r := Report{Path: f.path}
 	for _, m := range f.maps {
 		r.Files = append(r.Files, m.Path)
 		r.Bytes += len(m.Data)
 	}
+	err = r.describe(f)
+	return r, errors.Join(err, f.Close())
+}
+
+// CheckBytes is Check of a GGUF file in memory, see OpenBytes.
+func CheckBytes(data []byte, path string) (Report, error) {
+	f, err := OpenBytes(data, path)
+	if err != nil {
+		return Report{}, err
+	}
+	r := Report{Path: path, Bytes: len(data)}
+	return r, r.describe(f)
+}
+
+func (r *Report) describe(f *File) error {
+	if f.Packed() {
+		view, _, err := FromGGUF(f)
+		if err != nil {
+			return err
+		}
+		f = view
+	}
+	r.Format, r.Metadata = f.format, f.pairs
 	totals := map[DType]*DTypeTotal{}
 	for _, t := range f.tensors {
 		r.Tensors = append(r.Tensors, TensorInfo{t.Name, t.DType, t.Shape, t.Bytes()})
@@ -74,5 +90,5 @@ func Check(path string) (Report, error) {
 		}
 		return int(a.DType) - int(b.DType)
 	})
-	return r, f.Close()
+	return nil
 }

@@ -23,25 +23,30 @@ const (
 	packedVersion      = 2 // of the layout of panels; a change of kernel's makes a new one
 	packedAlignment    = 64
 
-	keyPackedVersion = "wenmo.panels.version"
-	keyPackedNames   = "wenmo.panels.names"
-	keyPackedTypes   = "wenmo.panels.types" // as DType.String
-	keyPackedOuts    = "wenmo.panels.outs"
-	keyPackedIns     = "wenmo.panels.ins"
-	keyPackedConfig  = "wenmo.config"
+	keyPackedVersion  = "wenmo.panels.version"
+	keyPackedAsStored = "wenmo.panels.as_stored"
+	keyPackedNames    = "wenmo.panels.names"
+	keyPackedTypes    = "wenmo.panels.types" // as DType.String
+	keyPackedOuts     = "wenmo.panels.outs"
+	keyPackedIns      = "wenmo.panels.ins"
+	keyPackedConfig   = "wenmo.config"
 
 	// KeyGenerationConfig is where a packed file keeps the text of
 	// generation_config.json.
 	KeyGenerationConfig = "wenmo.generation_config"
 )
 
-// Packed says that f is a packed file: its matrices lie as products want them,
-// and cannot become another kind of checkpoint.
+// Packed says that f is a packed file: its matrices lie as products want them.
 func (f *File) Packed() bool { return f.metadata[keyArchitecture] == packedArchitecture }
+
+// AsStored says that f can become another kind of checkpoint: it is no packed
+// file, or one whose matrices have the shapes and rows of what it was made of.
+func (f *File) AsStored() bool { return !f.Packed() || f.metadata[keyPackedAsStored] == true }
 
 // PackedGGUF returns the metadata and the tensors of the packed file of a
 // model, for WriteGGUF. The metadata lacks tokenizer and KeyGenerationConfig.
-func PackedGGUF(config map[string]any, outs []Out) ([]KV, []Out, error) {
+// asStored is what File.AsStored is to say.
+func PackedGGUF(config map[string]any, asStored bool, outs []Out) ([]KV, []Out, error) {
 	text, err := json.Marshal(config)
 	if err != nil {
 		return nil, nil, fmt.Errorf("config.json: %w", err)
@@ -63,6 +68,7 @@ func PackedGGUF(config map[string]any, outs []Out) ([]KV, []Out, error) {
 		{keyType, "model"},
 		{keyAlignment, uint32(packedAlignment)},
 		{keyPackedVersion, uint32(packedVersion)},
+		{keyPackedAsStored, asStored},
 		{keyPackedConfig, string(text)},
 		{keyPackedNames, names},
 		{keyPackedTypes, types},

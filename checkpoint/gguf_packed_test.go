@@ -58,7 +58,7 @@ func packedFile(t testing.TB) ([]KV, []Out, [][]float32) {
 		outs, values = append(outs, o), append(values, x)
 	}
 	outs = append(outs, Out{Name: "norm", DType: F32, Shape: []int{3}, Data: make([]byte, 12)})
-	pairs, outs, err := PackedGGUF(map[string]any{"model_type": "文", "eps": 1e-5, "ids": []any{1.0, nil}}, outs)
+	pairs, outs, err := PackedGGUF(map[string]any{"model_type": "文", "eps": 1e-5, "ids": []any{1.0, nil}}, false, outs)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -242,7 +242,7 @@ func TestPackedBad(t *testing.T) {
 			a, _ := packedOut(t, "a", F32, 3, 4)
 			b, _ := packedOut(t, "b", BF16, 3, 4)
 			q, _ := packedOut(t, "c", Q8_0, 3, 32)
-			pairs, outs, err := PackedGGUF(map[string]any{}, []Out{a, b, q})
+			pairs, outs, err := PackedGGUF(map[string]any{}, false, []Out{a, b, q})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -269,7 +269,7 @@ func FuzzPacked(f *testing.F) {
 	a, _ := packedOut(f, "a", F32, 3, 4)
 	b, _ := packedOut(f, "b", BF16, 17, 3)
 	q, _ := packedOut(f, "c", Q4_1, 3, 32)
-	pairs, outs, err := PackedGGUF(map[string]any{"model_type": "llama"}, []Out{a, b, q, {Name: "d", DType: F32, Shape: []int{1}, Data: make([]byte, 4)}})
+	pairs, outs, err := PackedGGUF(map[string]any{"model_type": "llama"}, false, []Out{a, b, q, {Name: "d", DType: F32, Shape: []int{1}, Data: make([]byte, 4)}})
 	if err != nil {
 		f.Fatal(err)
 	}

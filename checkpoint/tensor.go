@@ -162,10 +162,6 @@ func (t Tensor) plain() bool {
 
 // decode is Row without checks.
 func (t Tensor) decode(dst []float32, i int) {
-	if t.Panels != nil {
-		t.Panels.Row(dst, i)
-		return
-	}
 	n := t.DType.RowBytes(len(dst))
 	if len(t.Shape) == 1 && t.swap.b != 0 {
 		x := make([]float32, len(dst))
@@ -175,7 +171,11 @@ func (t Tensor) decode(dst []float32, i int) {
 		}
 		return
 	}
-	dtypes[t.DType].decode(dst, t.bytes()[t.swap.row(i)*n:][:n])
+	if t.Panels != nil {
+		t.Panels.Row(dst, t.swap.row(i))
+	} else {
+		dtypes[t.DType].decode(dst, t.bytes()[t.swap.row(i)*n:][:n])
+	}
 	if t.add != 0 {
 		for j := range dst {
 			dst[j] += t.add

@@ -56,11 +56,11 @@ func (s stored) newConfig() *model.Config { return model.NewConfig(s.config, s.f
 // pack writes the packed file of s.
 func (s stored) pack(t *testing.T, dtype model.DType, pool *kernel.Pool) (path string) {
 	t.Helper()
-	outs, err := model.Pack(s.newConfig(), s.file, dtype, pool)
+	outs, asStored, err := model.Pack(s.newConfig(), s.file, dtype, pool)
 	if err != nil {
 		t.Fatal(err)
 	}
-	pairs, outs, err := checkpoint.PackedGGUF(s.config, outs)
+	pairs, outs, err := checkpoint.PackedGGUF(s.config, asStored, outs)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,20 +13,23 @@ import (
 // plan lists what a family takes from a checkpoint, in the order of taking, as
 // the tensors of a packed file. A nil plan lists nothing.
 type plan struct {
-	outs  []checkpoint.Out
-	place map[string]int // by name
+	outs    []checkpoint.Out
+	place   map[string]int // by name
+	changed bool           // a matrix is packed in another form than the stored one
 }
 
 // Pack returns the tensors of the packed file of a model, for
 // checkpoint.PackedGGUF. Every weight is packed, on pool, when it is written,
-// and its memory freed; file must stay open until then.
-func Pack(c *Config, file *checkpoint.File, dtype DType, pool *kernel.Pool) ([]checkpoint.Out, error) {
+// and its memory freed; file must stay open until then. asStored says that the
+// matrices keep the shapes and rows of the checkpoint, so that the packed file
+// can become one again.
+func Pack(c *Config, file *checkpoint.File, dtype DType, pool *kernel.Pool) (outs []checkpoint.Out, asStored bool, err error) {
 	l := NewLoader(file, dtype, pool)
 	l.plan = &plan{place: map[string]int{}}
 	if _, err := l.model(c); err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	return l.plan.outs, nil
+	return l.plan.outs, !l.plan.changed, nil
 }
 
 // tensor notes a tensor that is not packed. Where its panels are noted as well,
@@ -50,6 +53,8 @@ func (p *plan) panels(w *packer, pool *kernel.Pool) error {
 		_, err := to.Write(w.memory)
 		return errors.Join(err, mmap.Free(w.memory))
 	}}
+	x := w.layout
+	p.changed = p.changed || x.Conv1D || x.Row != nil || x.Rows > w.w.Out || x.Scale != 0
 	at, ok := p.place[o.Name]
 	switch {
 	case !ok:
