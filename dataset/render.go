@@ -1,7 +1,9 @@
 package dataset
 
 import (
+	"encoding/json"
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 
@@ -17,11 +19,14 @@ type Templates struct {
 	// User and Answer are the turns of a conversation of one exchange.
 	User   string `json:"user,omitempty"`
 	Answer string `json:"answer,omitempty"`
+	// Label is the field "label": the names of labels, one a line. None is no
+	// reason to leave a record out.
+	Label string `json:"label,omitempty"`
 }
 
 // renderer has the parsed Templates; nil where there are none.
 type renderer struct {
-	text, user, answer *chat.Template
+	text, user, answer, label *chat.Template
 }
 
 func (t Templates) parse() (*renderer, error) {
@@ -35,7 +40,7 @@ func (t Templates) parse() (*renderer, error) {
 	for _, part := range []struct {
 		name, source string
 		to           **chat.Template
-	}{{"template", t.Text, &r.text}, {"user", t.User, &r.user}, {"answer", t.Answer, &r.answer}} {
+	}{{"template", t.Text, &r.text}, {"user", t.User, &r.user}, {"answer", t.Answer, &r.answer}, {"label", t.Label, &r.label}} {
 		if part.source == "" {
 			continue
 		}
@@ -48,7 +53,8 @@ func (t Templates) parse() (*renderer, error) {
 	return r, nil
 }
 
-// render makes the document's text or conversation of its fields.
+// render makes the document's text or conversation, and its labels, of its
+// fields.
 func (r *renderer) render(doc *Document, line int) error {
 	vars := chat.NewDict("text", doc.Text)
 	for name, raw := range doc.Fields {
@@ -59,6 +65,14 @@ func (r *renderer) render(doc *Document, line int) error {
 		vars.Set(name, v)
 	}
 	vars.Set("line", int64(line))
+	if r.label != nil {
+		if err := doc.setLabels(r.label, vars); err != nil {
+			return err
+		}
+		if r.text == nil && r.user == nil {
+			return nil
+		}
+	}
 	doc.Text, doc.Messages, doc.bare = "", nil, false
 	fill := func(t *chat.Template) (string, error) {
 		text, err := t.RenderValues(vars, time.Time{})
@@ -80,4 +94,28 @@ func (r *renderer) render(doc *Document, line int) error {
 		doc.Messages = []chat.Message{{Role: "user", Content: user}, {Role: "assistant", Content: answer}}
 	}
 	return err
+}
+
+// setLabels puts what a template says in the place of the field "label".
+func (d *Document) setLabels(t *chat.Template, vars *chat.Dict) error {
+	text, err := t.RenderValues(vars, time.Time{})
+	if err != nil {
+		return err
+	}
+	labels := []string{}
+	for line := range strings.Lines(text) {
+		if name := strings.TrimSpace(line); name != "" {
+			labels = append(labels, name)
+		}
+	}
+	raw, err := json.Marshal(labels)
+	if err != nil {
+		return err
+	}
+	d.Fields = maps.Clone(d.Fields)
+	if d.Fields == nil {
+		d.Fields = map[string]json.RawMessage{}
+	}
+	d.Fields["label"] = raw
+	return nil
 }

@@ -17,7 +17,7 @@ type Row struct{ dataset.Document }
 
 // readRows reads the rows that a task and the options want.
 func readRows(ctx context.Context, task Task, name, data string, opt Options) ([]Row, error) {
-	read := dataset.ReadOptions{MaxBroken: opt.MaxBroken, Log: opt.Log}
+	read := dataset.ReadOptions{MaxBroken: opt.MaxBroken, Log: opt.Log, Templates: opt.Templates}
 	var rows []Row
 	seen := map[string]bool{}
 	for doc, err := range dataset.Read(ctx, data, read) {
@@ -25,6 +25,11 @@ func readRows(ctx context.Context, task Task, name, data string, opt Options) ([
 			return nil, err
 		}
 		row := Row{doc}
+		if opt.Templates.Text != "" {
+			if err := row.setText(); err != nil {
+				return nil, err
+			}
+		}
 		if set, ok := row.String("set"); ok {
 			seen[set] = true
 		}
@@ -45,6 +50,14 @@ func readRows(ctx context.Context, task Task, name, data string, opt Options) ([
 	}
 	return nil, fmt.Errorf("%s: no row of the set %s, which %s wants; the file's are %s",
 		data, strings.Join(want, ", "), name, strings.Join(slices.Sorted(maps.Keys(seen)), ", "))
+}
+
+// setText makes the document's text the field of it.
+func (r *Row) setText() error {
+	text, err := json.Marshal(r.Text)
+	r.Fields = maps.Clone(r.Fields)
+	r.Fields["text"] = text
+	return err
 }
 
 // setFields are the fields by which files name the set that a row belongs to.

@@ -7,6 +7,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"wenmo/dataset"
 )
 
 // Model is what tasks ask of a model, many things at once, so that it can compute
@@ -124,6 +126,8 @@ type Options struct {
 	Limit     int      // rows, from the first; 0: all
 	MaxBroken int      // rows that may be broken; 0: 100
 	Log       func(line string)
+	// Templates say where a row's text and labels are.
+	Templates dataset.Templates
 	Progress  func(done, total int)
 
 	MaxNewTokens int // of a text that the model writes; 0: 256

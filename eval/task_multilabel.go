@@ -6,7 +6,8 @@ import "fmt"
 // of labels each. A row has a list of their names; a label is predicted where its
 // logit is above 0. The figures are those of scikit-learn: accuracy is the share
 // of texts whose labels are all right, hamming_loss that of single labels which
-// are wrong, and F1 is 0 where nothing is there to find.
+// are wrong, and F1 is 0 where nothing is there to find. Where labels are few,
+// each has figures of its own.
 var multiLabel = Task{
 	run: func(j *job) (metrics, error) {
 		if j.model.Classify == nil || !j.model.MultiLabel {
@@ -16,7 +17,7 @@ var multiLabel = Task{
 		if err != nil {
 			return nil, err
 		}
-		return func(items []int) []Metric { return multiLabelMetrics(items, want, found) }, nil
+		return func(items []int) []Metric { return multiLabelMetrics(items, j.model.Labels, want, found) }, nil
 	},
 }
 
@@ -37,31 +38,32 @@ func labelsOf(r *Row, labels []string) ([]bool, error) {
 	return has, nil
 }
 
+// fewLabels is up to how many labels each has figures of its own.
+const fewLabels = 20
+
 // hits count the predictions of a label.
-type hits struct{ right, predicted, there float64 }
+type hits struct{ right, predicted, there, wrong float64 }
 
 func (h hits) precision() float64 { return ratio(h.right, h.predicted) }
 func (h hits) recall() float64    { return ratio(h.right, h.there) }
 func (h hits) f1() float64        { return harmonic(h.precision(), h.recall()) }
 
-func multiLabelMetrics(items []int, want [][]bool, found []Scores) []Metric {
-	labels := make([]hits, len(want[0]))
+func multiLabelMetrics(items []int, names []string, want [][]bool, found []Scores) []Metric {
+	labels := make([]hits, len(names))
 	var all hits
-	exact, wrong := 0, 0
+	exact := 0
 	for _, i := range items {
-		before := wrong
+		before := all.wrong
 		for l := range labels {
 			is, there := found[i].Logits[l] > 0, want[i][l]
-			if is != there {
-				wrong++
-			}
 			for _, h := range []*hits{&labels[l], &all} {
 				h.right += boolean(is && there)
 				h.predicted += boolean(is)
 				h.there += boolean(there)
+				h.wrong += boolean(is != there)
 			}
 		}
-		if wrong == before {
+		if all.wrong == before {
 			exact++
 		}
 	}
@@ -70,12 +72,18 @@ func multiLabelMetrics(items []int, want [][]bool, found []Scores) []Metric {
 		macro += h.f1() / float64(len(labels))
 	}
 	n := float64(len(items))
-	return []Metric{
+	m := []Metric{
 		{"accuracy", Maybe(float64(exact) / n)},
 		{"f1_micro", Maybe(all.f1())},
 		{"f1_macro", Maybe(macro)},
 		{"precision_micro", Maybe(all.precision())},
 		{"recall_micro", Maybe(all.recall())},
-		{"hamming_loss", Maybe(float64(wrong) / (n * float64(len(labels))))},
+		{"hamming_loss", Maybe(all.wrong / (n * float64(len(labels))))},
 	}
+	if len(labels) <= fewLabels {
+		for l, h := range labels {
+			m = append(m, Metric{"accuracy_" + names[l], Maybe(1 - h.wrong/n)}, Metric{"f1_" + names[l], Maybe(h.f1())})
+		}
+	}
+	return m
 }

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"wenmo/dataset"
 )
 
 // write puts lines into a file of a folder of the test's own.
@@ -331,6 +333,7 @@ func TestMultiLabel(t *testing.T) {
 	}
 	// By scikit-learn's definitions: a 2 of 2, b 2 of 2, c 1 right, 2 predicted, 2 there, d nothing.
 	want := map[string]float64{
+		"accuracy_a": 1, "accuracy_c": 3. / 5, "f1_b": 1, "f1_c": 1. / 2, "f1_d": 0,
 		"accuracy": 3. / 5, "f1_micro": 5. / 6, "f1_macro": 2.5 / 4, "precision_micro": 5. / 6, "recall_micro": 5. / 6, "hamming_loss": 2. / 20,
 	}
 	for name, value := range want {
@@ -340,6 +343,11 @@ func TestMultiLabel(t *testing.T) {
 	}
 	if r.Count != 5 || r.Broken != 1 {
 		t.Errorf("%d rows, %d broken, want 5 and 1", r.Count, r.Broken)
+	}
+	odd := write(t, `{"words":"ab","of":"a-b"}`, `{"words":"","of":"c"}`, `{"words":"e","of":""}`)
+	opt := Options{Templates: dataset.Templates{Text: "{{ words }}", Label: "{% for l in of.split('-') %}{{ l }}\n{% endfor %}"}}
+	if r, err := Evaluate(t.Context(), m, "multilabel", odd, opt); err != nil || r.Count != 2 || r.Metrics[0].Value != 1 {
+		t.Errorf("with templates: %+v, error %v, want two rows that are right", r, err)
 	}
 	if _, err := Evaluate(t.Context(), m, "classify", data, Options{}); err == nil || !strings.Contains(err.Error(), "multilabel") {
 		t.Errorf("error %v of classify, want one that names multilabel", err)

@@ -99,6 +99,7 @@ type SourceConfig struct {
 	Template  string  `toml:"template,omitempty" comment:"Jinja: the text, of the fields of a record"`
 	User      string  `toml:"user,omitempty" comment:"Jinja: the question of a conversation, of the fields of a record"`
 	Answer    string  `toml:"answer,omitempty" comment:"Jinja: the answer to it"`
+	Label     string  `toml:"label,omitempty" comment:"Jinja: the labels of a record, one a line (classify)"`
 	Chat      bool    `toml:"chat,omitempty" comment:"conversations in the chat template, beside texts"`
 }
 
@@ -599,6 +600,9 @@ func (c *Config) check() error {
 		}
 		if chat := d.Chat || c.Task == TaskChat; d.Template != "" && chat || d.User+d.Answer != "" && !chat && c.IsLanguageModel() {
 			errs = append(errs, fmt.Errorf("data: number %d: user and answer are for conversations (chat = true), template is for texts", i+1))
+		}
+		if d.Label != "" && (c.Task != TaskClassify || c.Dataset.Label != "") {
+			errs = append(errs, fmt.Errorf("data: number %d: label is for the task classify, without dataset.label", i+1))
 		}
 		errs = append(errs, within("data.weight", d.Weight, 0, 1e9), within("data.passes", d.Passes, 0, 1e6))
 	}

@@ -205,7 +205,7 @@ func (m *material) chatOptions() dataset.ChatOptions {
 
 func (s *SourceConfig) read(log func(string)) dataset.ReadOptions {
 	return dataset.ReadOptions{Format: s.Format, Separator: s.Separator, TextField: s.Text, Log: log,
-		Templates: dataset.Templates{Text: s.Template, User: s.User, Answer: s.Answer}}
+		Templates: dataset.Templates{Text: s.Template, User: s.User, Answer: s.Answer, Label: s.Label}}
 }
 
 // prepare makes the shards of a language model's data.

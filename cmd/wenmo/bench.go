@@ -11,6 +11,7 @@ import (
 
 	"wenmo"
 	"wenmo/bench"
+	"wenmo/embedded"
 	"wenmo/internal/progress"
 )
 
@@ -18,10 +19,10 @@ import (
 const repeats = 5
 
 func benchCommand() *cobra.Command {
-	var m modelFlags
+	m := modelFlags{name: embedded.Chat}
 	opt := bench.ModelOptions{Prompt: 512, Generate: 128, Streams: 1, Repeat: repeats}
 	var asJSON bool
-	cmd := describe(&cobra.Command{Use: "bench -m MODEL", Args: subcommandOnly}, "bench")
+	cmd := describe(&cobra.Command{Use: "bench [-m MODEL]", Args: subcommandOnly}, "bench")
 	m.register(cmd, "auto")
 	addFlag(cmd, "input", func(f *pflag.FlagSet) {
 		f.VarP(count{&opt.Prompt, 0}, "prompt-tokens", "p", say("flag.bench_prompt"))
@@ -32,9 +33,6 @@ func benchCommand() *cobra.Command {
 	})
 	addFlag(cmd, "output", func(f *pflag.FlagSet) { f.BoolVar(&asJSON, "json", false, say("flag.bench_json")) })
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		if err := m.named(); err != nil {
-			return err
-		}
 		if opt.Prompt == 0 && opt.Generate == 0 {
 			return usagef("error.bench_nothing")
 		}

@@ -1,14 +1,17 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"errors"
+	"io"
 	"os"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"wenmo"
+	"wenmo/embedded"
 	"wenmo/internal/terminalchat"
 )
 
@@ -20,8 +23,8 @@ type chatting struct {
 }
 
 func chatCommand() *cobra.Command {
-	c := &chatting{}
-	cmd := describe(&cobra.Command{Use: "chat -m MODEL", Args: arguments(0)}, "chat")
+	c := &chatting{modelFlags: modelFlags{name: embedded.Chat}}
+	cmd := describe(&cobra.Command{Use: "chat [-m MODEL]", Args: arguments(0)}, "chat")
 	addFlag(cmd, "input", func(f *pflag.FlagSet) { f.StringVar(&c.system, "system", "", say("flag.system")) })
 	c.modelFlags.register(cmd, "auto")
 	c.options.Pull = true
@@ -30,10 +33,22 @@ func chatCommand() *cobra.Command {
 	return cmd
 }
 
-func (c *chatting) run(cmd *cobra.Command) error {
-	if err := c.named(); err != nil {
-		return err
+// chatAlone is what the program does without a command. Where nobody types and
+// nothing is piped in, it says what could be done.
+func chatAlone(cmd *cobra.Command, _ []string) error {
+	if in := cmd.InOrStdin(); !isTerminal(in) {
+		piped := bufio.NewReader(in)
+		if _, err := piped.Peek(1); err == io.EOF {
+			return emit(cmd, say("welcome"))
+		}
+		cmd.SetIn(piped)
 	}
+	c := &chatting{modelFlags: modelFlags{name: embedded.Chat}, params: wenmo.DefaultParams()}
+	c.options.Pull = true
+	return c.run(cmd)
+}
+
+func (c *chatting) run(cmd *cobra.Command) error {
 	if err := checkUTF8(c.system, "--system"); err != nil {
 		return err
 	}
@@ -48,7 +63,7 @@ func (c *chatting) run(cmd *cobra.Command) error {
 		return err
 	}
 	session := &terminalchat.Session{
-		Model: model, System: c.system, Params: c.params, Open: c.another,
+		Model: model, System: c.system, Params: c.params, Open: c.another, Hello: hello(c.name),
 		Say: func(key string, args ...any) string { return say("chat."+key, args...) },
 	}
 	defer func() { session.Model.Close() }()
@@ -62,6 +77,14 @@ func (c *chatting) run(cmd *cobra.Command) error {
 		err = terminalchat.Screen(ctx, session, in, out)
 	}
 	return unlessInterrupted(ctx, err, "")
+}
+
+// hello is what the first screen says of a model, a small one above all.
+func hello(name string) string {
+	if name != embedded.Chat {
+		return ""
+	}
+	return say("chat.embedded", name)
 }
 
 // another opens the model that takes the place of the first.

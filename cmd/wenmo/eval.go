@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"wenmo"
+	"wenmo/embedded"
 	"wenmo/internal/progress"
 )
 
@@ -26,14 +27,16 @@ type evalFlags struct {
 }
 
 func evalCommand() *cobra.Command {
-	var f evalFlags
-	cmd := describe(&cobra.Command{Use: "eval TASK… -m MODEL --data FILE"}, "eval")
+	f := evalFlags{model: modelFlags{name: embedded.Chat}}
+	cmd := describe(&cobra.Command{Use: "eval TASK… [-m MODEL] --data FILE"}, "eval")
 	cmd.Long += "\n\n" + say("eval.tasks") + "\n" + indent(taskList())
 	cmd.ValidArgs = wenmo.EvalTasks()
 	cmd.Args = knownTasks
 	addFlag(cmd, "input", func(set *pflag.FlagSet) {
 		set.StringVar(&f.data, "data", "", say("flag.eval_data"))
 		f.registerRows(set)
+		set.StringVar(&f.options.Templates.Text, "text", "", say("flag.eval_text"))
+		set.StringVar(&f.options.Templates.Label, "label", "", say("flag.eval_label"))
 		set.Var(count{&f.options.MaxNewTokens, 1}, "max-new-tokens", say("flag.eval_max_new_tokens"))
 	})
 	f.model.register(cmd, "f32")
@@ -88,9 +91,6 @@ func taskList() string {
 
 // run runs tasks one after the other on one model.
 func (f *evalFlags) run(cmd *cobra.Command, tasks []string) error {
-	if err := f.model.named(); err != nil {
-		return err
-	}
 	if f.data == "" {
 		return usagef("error.missing", "--data")
 	}

@@ -5,15 +5,15 @@ var english = map[string]string{
 	"welcome": `wenmo 文墨: language models on your own machine.
 
 First steps
-  wenmo create --shape tiny-llama noise           make a small model (untrained: it writes noise)
-  wenmo run -m noise -n 40 "Once upon a time"     let it continue a text
-  wenmo run -m gpt2 -n 40 "The quick brown fox"   download GPT-2 and let it do so
+  wenmo                                           talk with the small model inside
+  wenmo run "Once upon a time"                    let it continue a text
+  wenmo chat -m Qwen/Qwen2.5-0.5B-Instruct        download a larger one and talk with it
 
 wenmo help lists all commands; wenmo help run explains one. 中文：WENMO_LANG=zh wenmo`,
 
 	"root.short":   "Language models on your own machine",
 	"root.long":    "wenmo 文墨 runs Transformer language models on your own machine: Hugging Face\ndirectories and GGUF files, local ones or from the hub.",
-	"root.example": "wenmo create --shape tiny-llama noise\nwenmo run -m noise -n 40 \"Once upon a time\"\nwenmo run -m gpt2 --max-length 50 \"The quick brown fox jumps over the lazy dog\"",
+	"root.example": "wenmo\nwenmo run \"Once upon a time\"\nwenmo run -m gpt2 --max-length 50 \"The quick brown fox jumps over the lazy dog\"",
 
 	"group.text":    "Text:",
 	"group.tasks":   "Tasks of models that were fine-tuned for them:",
@@ -83,7 +83,6 @@ Exit codes: 0 success, 1 error, 2 wrong command line, 130 interrupted.`,
 	"error.no_question":       "--question or --file is missing",
 	"error.no_context":        "--context is missing (or standard input)",
 	"error.two_tokenizers":    "give one of -m and --tokenizer",
-	"error.no_tokenizer":      "no tokenizer is named: give -m MODEL or --tokenizer FILE",
 	"error.text_and_file":     "give one of a text and --file",
 	"error.json_string":       "not a JSON string (wanted one a line, as in \"Hello\")",
 	"error.json_ids":          "not ids (wanted {\"ids\":[1,2]}, [1,2] or 1,2)",
@@ -115,7 +114,9 @@ Exit codes: 0 success, 1 error, 2 wrong command line, 130 interrupted.`,
 is printed as it comes. A model of the hub that is not there yet is downloaded.
 Without a prompt, standard input is read. Without --max-new-tokens or
 --max-length the text goes on to an end token or the end of the context.`,
-	"run.example": `wenmo run -m gpt2 --max-length 50 "The quick brown fox jumps over the lazy dog"
+	"run.example": `wenmo run "Once upon a time"
+echo "Tell me a story about a dragon." | wenmo run
+wenmo run -m gpt2 --max-length 50 "The quick brown fox jumps over the lazy dog"
 wenmo run -m my-model -n 40 --temperature 0.8 --seed 1 "Once upon a time"
 wenmo run -m model.gguf "Why is the sky blue?"
 cat notes.txt | wenmo run -m my-model --truncate -n 100
@@ -156,6 +157,7 @@ line, and the answers are printed as they are.`,
 wenmo chat -m my-chat --system "Answer in one sentence." --temperature 0.8
 printf 'Hello!\nWho are you?\n' | wenmo chat -m my-chat`,
 	"flag.system":      "`TEXT` that tells the model, before the conversation, how to answer",
+	"chat.embedded":    `%s is a small model that was trained with wenmo alone. It tells short stories in simple English, writes Chinese quatrains, answers couplets, explains words and idioms, and makes small talk. It knows nothing reliably, cannot calculate or program, and often makes things up. /model NAME opens a larger one.`,
 	"chat.hello":       "Enter sends · Alt+Enter or Ctrl+J: a new line · PgUp, PgDn scroll · /help",
 	"chat.placeholder": "Your message",
 	"chat.help": `/model NAME      talk with another model: a directory, a file, a name
@@ -325,7 +327,8 @@ wenmo tokenizer train --type unigram --file corpus.txt --vocab 16000 --out my-un
 	"list.long":                "List the models in the hub's cache, whichever tool put them there.",
 	"list.example":             "wenmo list\nwenmo list --json",
 	"flag.list_json":           "print a JSON list",
-	"list.none":                "No models yet. wenmo pull gpt2 downloads one.",
+	"list.none":                "No others yet. wenmo pull gpt2 downloads one.",
+	"list.builtin":             "part of wenmo",
 	"list.name":                "NAME",
 	"list.revision":            "REVISION",
 	"list.size":                "SIZE",
@@ -389,6 +392,8 @@ wenmo tokenizer train --type unigram --file corpus.txt --vocab 16000 --out my-un
 	"flag.eval_data":           "data `FILE` of JSON lines, also .gz or .zst, or a folder of them",
 	"flag.eval_set":            "take the rows of the set `NAME` (of the field set, task, source, kind or split)",
 	"flag.eval_limit":          "take the first `N` rows",
+	"flag.eval_text":           "the text of a row: Jinja `TEMPLATE` of its fields; a row for which it is empty is left out",
+	"flag.eval_label":          "the labels of a row, one a line: Jinja `TEMPLATE` of its fields (classify, multilabel)",
 	"flag.eval_max_new_tokens": "write at most `N` tokens a text (default: 256)",
 	"flag.eval_json":           "print one JSON object",
 	"flag.eval_html":           "write the results as a page, too, to `FILE`",

@@ -7,15 +7,15 @@ var chinese = map[string]string{
 	"welcome": `wenmo 文墨：在自己的电脑上运行语言模型。
 
 第一步
-  wenmo create --shape tiny-llama noise          新建一个小模型（未经训练，只会写出乱码）
-  wenmo run -m noise -n 40 "很久很久以前"        让它续写一段文字
-  wenmo run -m gpt2 -n 40 "The quick brown fox"  下载 GPT-2，让它续写
+  wenmo                                      与内置的小模型聊天
+  wenmo run "写一首关于秋天的七言绝句"       让它写一首诗
+  wenmo chat -m Qwen/Qwen2.5-0.5B-Instruct   下载更大的模型，与它聊天
 
 wenmo help 列出全部命令，wenmo help run 说明某个命令。English: WENMO_LANG=en wenmo`,
 
 	"root.short":   "在自己的电脑上运行语言模型",
 	"root.long":    "wenmo 文墨在自己的电脑上运行 Transformer 语言模型：Hugging Face 目录和 GGUF 文件，\n本地的或来自模型站点的都可以。",
-	"root.example": "wenmo create --shape tiny-llama noise\nwenmo run -m noise -n 40 \"很久很久以前\"\nwenmo run -m gpt2 --max-length 50 \"The quick brown fox jumps over the lazy dog\"",
+	"root.example": "wenmo\nwenmo run \"写一首关于秋天的七言绝句\"\nwenmo run -m gpt2 --max-length 50 \"The quick brown fox jumps over the lazy dog\"",
 
 	"group.text":    "文本：",
 	"group.tasks":   "任务（用于为其微调过的模型）：",
@@ -85,7 +85,6 @@ wenmo help 列出全部命令，wenmo help run 说明某个命令。English: WEN
 	"error.no_question":       "缺少 --question 或 --file",
 	"error.no_context":        "缺少 --context（或标准输入）",
 	"error.two_tokenizers":    "-m 和 --tokenizer 只用其一",
-	"error.no_tokenizer":      "没有指定分词器：请用 -m MODEL 或 --tokenizer FILE",
 	"error.text_and_file":     "文字和 --file 只用其一",
 	"error.json_string":       "不是 JSON 字符串（每行应有一个，如 \"你好\"）",
 	"error.json_ids":          "不是 id（应写成 {\"ids\":[1,2]}、[1,2] 或 1,2）",
@@ -156,6 +155,7 @@ Markdown 显示。本地没有的模型会自动从模型站点下载。不在�
 wenmo chat -m my-chat --system "用一句话回答。" --temperature 0.8
 printf '你好！\n你是谁？\n' | wenmo chat -m my-chat`,
 	"flag.system":      "对话之前告诉模型该如何回答的 `TEXT`",
+	"chat.embedded":    `%s 是完全由 wenmo 训练的小模型。它会用简单的英语讲小故事、写绝句、对对联、解释词语和成语，也能闲聊几句。它的知识靠不住，不会计算和编程，还常常编造内容。用 /model NAME 可以换成更大的模型。`,
 	"chat.hello":       "Enter 发送 · Alt+Enter 或 Ctrl+J 换行 · PgUp、PgDn 翻页 · /help 帮助",
 	"chat.placeholder": "请输入消息",
 	"chat.help": `/model NAME      换一个模型：目录、文件或名称
@@ -319,7 +319,8 @@ wenmo tokenizer train --type unigram --file corpus.txt --vocab 16000 --out my-un
 	"list.long":                "列出缓存里的模型，无论是哪个工具下载的。",
 	"list.example":             "wenmo list\nwenmo list --json",
 	"flag.list_json":           "输出 JSON 列表",
-	"list.none":                "还没有模型。wenmo pull gpt2 可以下载一个。",
+	"list.none":                "还没有其他模型。wenmo pull gpt2 可以下载一个。",
+	"list.builtin":             "内置",
 	"list.name":                "名称",
 	"list.revision":            "版本",
 	"list.size":                "大小",
@@ -383,6 +384,8 @@ wenmo tokenizer train --type unigram --file corpus.txt --vocab 16000 --out my-un
 	"flag.eval_data":           "JSON Lines 数据文件 `FILE`，也可为 .gz、.zst，或其所在文件夹",
 	"flag.eval_set":            "只取 `NAME` 集的数据（字段 set、task、source、kind 或 split）",
 	"flag.eval_limit":          "只取前 `N` 条",
+	"flag.eval_text":           "每条数据的文字：由各字段组成的 Jinja 模板 `TEMPLATE`；结果为空的数据不用",
+	"flag.eval_label":          "每条数据的标签，每行一个：由各字段组成的 Jinja 模板 `TEMPLATE`（classify、multilabel）",
 	"flag.eval_max_new_tokens": "每段文本最多生成 `N` 个 token（默认 256）",
 	"flag.eval_json":           "输出一个 JSON 对象",
 	"flag.eval_html":           "另将结果写成网页 `FILE`",

@@ -14,13 +14,14 @@ import (
 	"github.com/spf13/pflag"
 
 	"wenmo"
+	"wenmo/embedded"
 )
 
 func logitsCommand() *cobra.Command {
-	var m modelFlags
+	m := modelFlags{name: embedded.Chat}
 	p := prompt{raw: true}
 	var all, asJSON bool
-	cmd := describe(&cobra.Command{Use: "logits -m MODEL [PROMPT]", Args: arguments(1, "PROMPT")}, "logits")
+	cmd := describe(&cobra.Command{Use: "logits [-m MODEL] [PROMPT]", Args: arguments(1, "PROMPT")}, "logits")
 	p.register(cmd)
 	m.register(cmd, "f32")
 	addFlag(cmd, "output", func(f *pflag.FlagSet) {
@@ -28,9 +29,6 @@ func logitsCommand() *cobra.Command {
 		f.BoolVar(&asJSON, "json", false, say("flag.logits_json"))
 	})
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if err := m.named(); err != nil {
-			return err
-		}
 		if err := p.read(cmd, args); err != nil {
 			return err
 		}

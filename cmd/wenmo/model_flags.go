@@ -18,7 +18,8 @@ type modelFlags struct {
 	options wenmo.Options
 }
 
-// register adds the flags; dtype is what --dtype is when it is not given.
+// register adds the flags; dtype is what --dtype is when it is not given. The
+// name that is set before is the model when none is given.
 func (m *modelFlags) register(cmd *cobra.Command, dtype string) {
 	m.options.DType = dtype
 	addModelFlag(cmd, &m.name)
@@ -32,7 +33,7 @@ func (m *modelFlags) register(cmd *cobra.Command, dtype string) {
 }
 
 func addModelFlag(cmd *cobra.Command, name *string) {
-	addFlag(cmd, "model", func(f *pflag.FlagSet) { f.StringVarP(name, "model", "m", "", say("flag.model")) })
+	addFlag(cmd, "model", func(f *pflag.FlagSet) { f.StringVarP(name, "model", "m", *name, say("flag.model")) })
 	if err := cmd.RegisterFlagCompletionFunc("model", completeModels); err != nil {
 		panic(err) // only when the flag does not exist
 	}
@@ -89,6 +90,11 @@ func completeModels(_ *cobra.Command, _ []string, begun string) ([]string, cobra
 		return nil, cobra.ShellCompDirectiveDefault
 	}
 	var names []string
+	for _, b := range wenmo.Builtins() {
+		if strings.HasPrefix(b.Name, begun) {
+			names = append(names, b.Name)
+		}
+	}
 	for _, m := range models {
 		if strings.HasPrefix(m.Name, begun) && (len(names) == 0 || names[len(names)-1] != m.Name) {
 			names = append(names, m.Name)

@@ -28,15 +28,16 @@ func pullCommand() *cobra.Command {
 	return cmd
 }
 
-// cachedModel is a model in the output of list --json.
-type cachedModel struct {
-	Name      string    `json:"name"`
-	Commit    string    `json:"commit"`
-	Revisions []string  `json:"revisions"`
-	Path      string    `json:"path"`
-	Bytes     int64     `json:"bytes"`
-	Modified  time.Time `json:"modified"`
-	Complete  bool      `json:"complete"`
+// listedModel is a model in the output of list --json.
+type listedModel struct {
+	Name      string     `json:"name"`
+	Builtin   bool       `json:"builtin"`
+	Commit    string     `json:"commit,omitempty"`
+	Revisions []string   `json:"revisions"`
+	Path      string     `json:"path,omitempty"`
+	Bytes     int64      `json:"bytes"`
+	Modified  *time.Time `json:"modified,omitempty"`
+	Complete  bool       `json:"complete"`
 }
 
 func listCommand() *cobra.Command {
@@ -51,10 +52,10 @@ func listCommand() *cobra.Command {
 		if asJSON {
 			return listJSON(cmd, models)
 		}
-		if len(models) == 0 {
-			return emit(cmd, say("list.none"))
-		}
 		rows := [][]string{{say("list.name"), say("list.revision"), ">" + say("list.size"), say("list.modified"), ""}}
+		for _, b := range wenmo.Builtins() {
+			rows = append(rows, []string{b.Name, "", bytesText(int64(len(b.Data))), "", say("list.builtin")})
+		}
 		for _, m := range models {
 			revision := strings.Join(m.Revisions, " ")
 			if revision == "" {
@@ -66,15 +67,21 @@ func listCommand() *cobra.Command {
 			}
 			rows = append(rows, []string{m.Name, revision, bytesText(m.Size), m.Modified.Format("2006-01-02 15:04"), state})
 		}
-		return emit(cmd, table(rows))
+		if err := emit(cmd, table(rows)); err != nil || len(models) > 0 {
+			return err
+		}
+		return emit(cmd, say("list.none"))
 	}
 	return cmd
 }
 
 func listJSON(cmd *cobra.Command, models []wenmo.CachedModel) error {
-	out := []cachedModel{}
+	out := []listedModel{}
+	for _, b := range wenmo.Builtins() {
+		out = append(out, listedModel{Name: b.Name, Builtin: true, Revisions: []string{}, Bytes: int64(len(b.Data)), Complete: true})
+	}
 	for _, m := range models {
-		out = append(out, cachedModel{m.Name, m.Commit, append([]string{}, m.Revisions...), m.Path, m.Size, m.Modified, m.Whole})
+		out = append(out, listedModel{m.Name, false, m.Commit, append([]string{}, m.Revisions...), m.Path, m.Size, &m.Modified, m.Whole})
 	}
 	return emitJSON(cmd, out)
 }

@@ -11,14 +11,15 @@ import (
 	"github.com/spf13/pflag"
 
 	"wenmo"
+	"wenmo/embedded"
 	"wenmo/internal/progress"
 )
 
 func perplexityCommand() *cobra.Command {
-	var f evalFlags
+	f := evalFlags{model: modelFlags{name: embedded.Chat}}
 	var file string
 	var window, stride int
-	cmd := describe(&cobra.Command{Use: "perplexity -m MODEL --file TEXT | --data FILE", Args: arguments(0)}, "perplexity")
+	cmd := describe(&cobra.Command{Use: "perplexity [-m MODEL] --file TEXT | --data FILE", Args: arguments(0)}, "perplexity")
 	addFlag(cmd, "input", func(set *pflag.FlagSet) {
 		set.StringVar(&file, "file", "", say("flag.perplexity_file"))
 		set.Var(count{&window, 2}, "window", say("flag.window"))
@@ -37,9 +38,6 @@ func perplexityCommand() *cobra.Command {
 				return usagef("error.perplexity_data")
 			}
 			return f.run(cmd, []string{cmd.Name()})
-		}
-		if err := f.model.named(); err != nil {
-			return err
 		}
 		text, err := readText(cmd, file)
 		if err != nil {

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"wenmo"
+	"wenmo/embedded"
 	"wenmo/internal/progress"
 )
 
@@ -86,11 +87,13 @@ func (r *runCommandLine) command(name string, tasks []string) *cobra.Command {
 			}
 			return emit(cmd, say("train.report", r.report))
 		}
+		if name == "finetune" && c.Model.Base == "" {
+			c.Model.Base = embedded.Chat
+		}
 		for _, need := range []struct {
 			flag    string
 			missing bool
 		}{
-			{"-m", name == "finetune" && c.Model.Base == ""},
 			{"--tokenizer", name == "pretrain" && c.Model.Base+c.Model.Tokenizer == ""},
 			{"--data", len(c.Data) == 0},
 			{"--out", c.Out == ""},

@@ -15,7 +15,7 @@ func newRoot() *cobra.Command {
 	root := &cobra.Command{
 		Use:  "wenmo",
 		Args: subcommandOnly,
-		RunE: func(cmd *cobra.Command, _ []string) error { return emit(cmd, say("welcome")) },
+		RunE: chatAlone,
 	}
 	describe(root, "root")
 	root.SilenceErrors, root.SilenceUsage = true, true

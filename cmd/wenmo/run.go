@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"wenmo"
+	"wenmo/embedded"
 	"wenmo/internal/progress"
 )
 
@@ -29,8 +30,8 @@ type run struct {
 }
 
 func runCommand() *cobra.Command {
-	r := &run{}
-	cmd := describe(&cobra.Command{Use: "run -m MODEL [PROMPT]", Args: promptAlone}, "run")
+	r := &run{modelFlags: modelFlags{name: embedded.Chat}}
+	cmd := describe(&cobra.Command{Use: "run [-m MODEL] [PROMPT]", Args: promptAlone}, "run")
 	r.prompt.register(cmd)
 	addFlag(cmd, "input", func(f *pflag.FlagSet) {
 		f.BoolVar(&r.raw, "raw", false, say("flag.raw"))
@@ -74,9 +75,6 @@ func promptAlone(cmd *cobra.Command, args []string) (err error) {
 }
 
 func (r *run) run(args []string) error {
-	if err := r.named(); err != nil {
-		return err
-	}
 	if !r.json && (r.params.Logprobs || r.params.TopLogprobs > 0) {
 		return usagef("error.logprobs_json")
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"wenmo"
+	"wenmo/embedded"
 	"wenmo/tokenizer"
 )
 
@@ -39,7 +40,7 @@ func (t *tokenizerFlags) open(ctx context.Context) (*tokenizer.Tokenizer, error)
 	case t.file != "":
 		return openTokenizer(ctx, t.file)
 	}
-	return nil, usagef("error.no_tokenizer")
+	return openTokenizer(ctx, embedded.Chat)
 }
 
 // openTokenizer opens the tokenizer of a directory, which may hold no more than

@@ -19,6 +19,9 @@ func Lines(ctx context.Context, s *Session, in io.Reader, out, notes io.Writer, 
 	if err := s.begin(); err != nil {
 		return err
 	}
+	if prompt != "" && s.Hello != "" {
+		fmt.Fprintln(notes, s.Hello)
+	}
 	reader := bufio.NewReader(in)
 	for n := 1; ; n++ {
 		if _, err := io.WriteString(out, prompt); err != nil {

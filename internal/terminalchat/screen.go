@@ -99,6 +99,7 @@ func newScreen(ctx context.Context, s *Session) *screen {
 	styles.Focused = textarea.StyleState{Placeholder: lipgloss.NewStyle().Faint(true), Selection: lipgloss.NewStyle().Reverse(true)}
 	m.input.SetStyles(styles)
 	m.input.Focus()
+	m.say(noteText, s.Hello)
 	m.say(noteText, s.Say("hello"))
 	return m
 }

@@ -19,6 +19,7 @@ type Session struct {
 	System string       // what the model is told before the conversation
 	Params wenmo.Params // over the model's own
 	Say    Say
+	Hello  string // what is said of the model before anything else
 	// Open opens another model; progress is told of a download.
 	Open func(ctx context.Context, name string, progress func(done, total int64)) (*Model, error)
 
