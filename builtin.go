@@ -1,7 +1,11 @@
 package wenmo
 
 import (
+	"context"
 	"fmt"
+	"hash/crc32"
+	"os"
+	"path/filepath"
 	"slices"
 
 	"wenmo/checkpoint"
@@ -35,6 +39,31 @@ func findBuiltin(name string) (Builtin, bool) {
 		return Builtin{}, false
 	}
 	return builtins[at], true
+}
+
+// folderOf returns the path of a model that is to be trained. One that is
+// registered is written once into the user's cache.
+func folderOf(ctx context.Context, name string) (string, error) {
+	b, ok := findBuiltin(name)
+	if !ok {
+		return locate(ctx, name, Options{Pull: true})
+	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return "", err
+	}
+	dir := filepath.Join(cache, "wenmo", fmt.Sprintf("%s-%08x", b.Name, crc32.ChecksumIEEE(b.Data)))
+	if exists(dir) {
+		return dir, nil
+	}
+	if err := os.MkdirAll(filepath.Dir(dir), 0o777); err != nil {
+		return "", err
+	}
+	err = Convert(ctx, name, dir, ConvertOptions{})
+	if exists(dir) { // another process may have been faster
+		return dir, nil
+	}
+	return "", err
 }
 
 func (b Builtin) source() (*source, error) {

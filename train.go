@@ -54,7 +54,7 @@ func Train(ctx context.Context, c *TrainConfig, opt TrainOptions) error {
 		c.Threads = DefaultThreads()
 	}
 	if opt.Find == nil {
-		opt.Find = func(ctx context.Context, name string) (string, error) { return locate(ctx, name, Options{Pull: true}) }
+		opt.Find = folderOf
 	}
 	if opt.Sample == nil {
 		opt.Sample = sampleTexts
