@@ -199,3 +199,45 @@ func (d stripDecoder) decode(tokens []string) []string {
 	}
 	return tokens
 }
+
+// TokenBytes returns the bytes that a token stands for inside a text: " the" for
+// Ġthe and for ▁the, 0xE4 for <0xE4>, part of a character where the vocabulary
+// cuts one. What is put between tokens is not among them: ## of WordPiece stays.
+// ok is false for an id outside the vocabulary.
+func (t *Tokenizer) TokenBytes(id int32) (bytes []byte, ok bool) {
+	token := t.decodedToken(id)
+	if t.added.byID[id] != nil || token == "" {
+		return []byte(token), token != ""
+	}
+	return []byte(pieceText(t.spec.Decoder, token)), true
+}
+
+// pieceText is what a decoder makes of a token that has others before it.
+func pieceText(d decoder, token string) string {
+	switch d := d.(type) {
+	case decoderSequence:
+		for _, sub := range d.Decoders {
+			token = pieceText(sub, token)
+		}
+	case byteLevel:
+		return string(appendBytesOf(nil, token))
+	case byteFallbackDecoder:
+		if b, ok := byteToken(token); ok {
+			return string([]byte{b})
+		}
+	case replace:
+		return d.decode([]string{token})[0]
+	case metaspace:
+		return strings.ReplaceAll(token, d.Replacement, " ")
+	case bpeDecoder:
+		return replaceAll(token, d.Suffix, " ")
+	case *spmDecoder:
+		if b, ok := byteToken(token); ok && d.kinds[token] == spmByte {
+			return string([]byte{b})
+		}
+		return strings.ReplaceAll(token, spmSpace, " ")
+	case *marianDecoder:
+		return pieceText(d.spm, token)
+	}
+	return token
+}

@@ -6,7 +6,10 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
+	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"wenmo/internal/testkit"
 )
@@ -83,6 +86,39 @@ func (c *tokenizerCase) check(t *testing.T, tok *Tokenizer) {
 		same(t, c.Text, "ids with specials as text", tok.EncodeOrdinary(c.Text), c.SpecialsAsText)
 	}
 	c.checkDecode(t, tok)
+	c.checkBytes(t, tok)
+}
+
+// checkBytes: the bytes of the tokens make up their text, but for blanks at its
+// ends.
+func (c *tokenizerCase) checkBytes(t *testing.T, tok *Tokenizer) {
+	t.Helper()
+	var ids []int32
+	var got []byte
+	for _, id := range c.IDs {
+		bytes, ok := tok.TokenBytes(id)
+		if !ok {
+			t.Errorf("id %d has no bytes", id)
+		}
+		if !tok.IsSpecial(id) {
+			ids, got = append(ids, id), append(got, bytes...)
+		}
+	}
+	if putsBetween(tok.spec.Decoder) || !utf8.Valid(got) {
+		return
+	}
+	same(t, c.Text, "bytes of the tokens", strings.TrimSpace(string(got)), strings.TrimSpace(tok.Decode(ids, false)))
+}
+
+// putsBetween reports whether a decoder looks at more than one token.
+func putsBetween(d decoder) bool {
+	switch d := d.(type) {
+	case nil, wordPieceDecoder, ctcDecoder:
+		return true
+	case decoderSequence:
+		return slices.ContainsFunc(d.Decoders, putsBetween)
+	}
+	return false
 }
 
 func (c *tokenizerCase) checkDecode(t *testing.T, tok *Tokenizer) {
