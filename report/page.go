@@ -14,8 +14,10 @@ import (
 //go:embed page.html
 var pageHTML string
 
+// Style is the style sheet of the pages, for others that are to look like them.
+//
 //go:embed page.css
-var pageCSS string
+var Style string
 
 var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{"numbers": numbers}).Parse(pageHTML))
 
@@ -73,7 +75,7 @@ type figure struct {
 }
 
 func (p *page) write(w io.Writer) error {
-	p.Style = template.CSS(pageCSS)
+	p.Style = template.CSS(Style)
 	if err := pageTemplate.Execute(w, p); err != nil {
 		return fmt.Errorf("report %q: %w", p.Title, err)
 	}

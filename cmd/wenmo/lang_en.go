@@ -201,6 +201,43 @@ with a slash.`,
 	"chat.line":              "line %d",
 	"chat.not_utf8":          "not UTF-8",
 
+	"explain.short": "Show how a model reads a text",
+	"explain.long": `Show how a model reads a text: the tokens that it is cut into, what the model
+expected at each place and how likely it found the token that stands there, and where
+its attention looks. The text is taken as it stands, without a chat template. Layers,
+heads and tokens are counted from 0, as in the names of the weights.`,
+	"explain.example": `wenmo explain "The moon rose over the quiet village."
+wenmo explain -m gpt2 --layer 5 --head 1 "The cat sat down because it was tired."
+wenmo explain --html moon.html "The moon rose over the quiet village."
+wenmo explain -m my-bert "Paris is the [MASK] of France."
+wenmo explain --json < poem.txt`,
+	"flag.explain_top_k":     "`N` candidates for each place",
+	"flag.explain_layer":     "attention of layer `L`, from 0 (default: the last)",
+	"flag.explain_head":      "attention of head `H`, from 0 (default: the mean of all)",
+	"flag.explain_html":      "write a page, too, to `FILE`, that shows any layer and head",
+	"flag.explain_json":      "print one JSON object: tokens, candidates, attentions [layers][heads][queries][keys]",
+	"error.explain_top_k":    "--top-k: %d candidates are more than %d",
+	"error.explain_layer":    "--layer: the model has no layer %d, its layers are 0 to %d",
+	"error.explain_head":     "--head: there is no head %d in layer %d, its heads are 0 to %d",
+	"explain.tokens":         "TOKENS: the text as the model reads it, and which part of it each one covers. %d tokens, %d characters, %d bytes.",
+	"explain.characters":     "characters",
+	"explain.expects":        "PREDICTIONS: what the model expected at each place, knowing only the tokens before it; and the probability of the token that stands there, and its rank among all tokens.",
+	"explain.bits":           "Mean surprise: %.1f bits a token (1 bit: like guessing a coin; 0: quite expected).",
+	"explain.bits_unit":      "bits",
+	"explain.masked":         "PREDICTIONS: what the model expects behind each mask, knowing all other tokens.",
+	"explain.no_mask":        "PREDICTIONS: none. This model fills in masks, and the text has none: write %s where a token is missing.",
+	"explain.nothing":        "PREDICTIONS: none. This model gives no words: it was trained for another task.",
+	"explain.probability":    "prob.",
+	"explain.rank":           "rank",
+	"explain.expected":       "expected",
+	"explain.next":           "(next)",
+	"explain.attention":      "ATTENTION: where each token looks for what it needs. Layer %d of 0 to %d, mean of its %d heads.",
+	"explain.attention_head": "ATTENTION: where each token looks for what it needs. Layer %d of 0 to %d, head %d of 0 to %d.",
+	"explain.strip":          "share of each part of the text",
+	"explain.strip_note":     "Its shares sum to 100%%. The strip shows those of %d tokens in %d columns, each mark from this share on:",
+	"explain.targets":        "strongest",
+	"explain.page":           "Wrote %s: open it in a browser.",
+
 	"logits.short": "Show what a model predicts",
 	"logits.long": `Show the logits of the token that follows a prompt, or with --all of every
 position; of a masked language model, of the token that stands there. A text

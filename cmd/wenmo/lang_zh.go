@@ -198,6 +198,42 @@ Shift+上下方向键和滚轮翻看历史，按住 Shift 用鼠标选择文字�
 	"chat.line":              "第 %d 行",
 	"chat.not_utf8":          "不是 UTF-8",
 
+	"explain.short": "看看模型怎样读一段文字",
+	"explain.long": `看看模型怎样读一段文字：它被切成哪些 token；在每个位置上模型预测会出现什么，
+实际出现的 token 在它看来有多大可能；注意力看向哪里。文字按原样使用，不套用对话模板。
+层、头和 token 都从 0 数起，与权重的名字一致。`,
+	"explain.example": `wenmo explain "春眠不觉晓，处处闻啼鸟。"
+wenmo explain -m gpt2 --layer 5 --head 1 "The cat sat down because it was tired."
+wenmo explain --html 春晓.html "春眠不觉晓，处处闻啼鸟。"
+wenmo explain -m my-bert "巴黎是法国的[MASK]都。"
+wenmo explain --json < poem.txt`,
+	"flag.explain_top_k":     "每个位置给出 `N` 个候选",
+	"flag.explain_layer":     "看第 `L` 层的注意力，从 0 数起（默认为最后一层）",
+	"flag.explain_head":      "看第 `H` 个头的注意力，从 0 数起（默认为所有头的平均）",
+	"flag.explain_html":      "另外写一个网页 `FILE`，其中任何层、任何头都可以看",
+	"flag.explain_json":      "输出一个 JSON 对象：token、候选、attentions [层][头][查询][键]",
+	"error.explain_top_k":    "--top-k：%d 个候选超过了上限 %d",
+	"error.explain_layer":    "--layer：模型没有第 %d 层，各层编号为 0 到 %d",
+	"error.explain_head":     "--head：没有第 %d 个头，第 %d 层的头编号为 0 到 %d",
+	"explain.tokens":         "分词：模型读到的文字，以及每个 token 对应其中哪一段。共 %d 个 token、%d 个字符、%d 字节。",
+	"explain.characters":     "字符",
+	"explain.expects":        "预测：只看前面的 token，模型认为每个位置会出现什么；以及实际出现的 token 的概率和它在所有 token 中的排名。",
+	"explain.bits":           "平均意外程度：每个 token %.1f 比特（1 比特：如同猜硬币；0：完全在意料之中）。",
+	"explain.bits_unit":      "比特",
+	"explain.masked":         "预测：看过其余所有 token 后，模型认为每个掩码处是什么。",
+	"explain.no_mask":        "预测：无。这个模型会填补掩码，而文字里没有：请在缺词的地方写 %s。",
+	"explain.nothing":        "预测：无。这个模型不预测 token：它是为别的任务训练的。",
+	"explain.probability":    "概率",
+	"explain.rank":           "排名",
+	"explain.expected":       "预测",
+	"explain.next":           "（接下来）",
+	"explain.attention":      "注意力：每个 token 从哪里获取信息。第 %d 层（0 到 %d），%d 个头的平均。",
+	"explain.attention_head": "注意力：每个 token 从哪里获取信息。第 %d 层（0 到 %d），第 %d 个头（0 到 %d）。",
+	"explain.strip":          "文字各部分的份额",
+	"explain.strip_note":     "每个 token 的份额合计 100%%。%d 个 token 的份额画在 %d 列里，各记号从以下份额起：",
+	"explain.targets":        "最关注",
+	"explain.page":           "已写入 %s：请用浏览器打开。",
+
 	"logits.short": "查看模型的预测",
 	"logits.long": `查看提示词之后那个 token 的 logits；加上 --all 则是每个位置的。
 对掩码语言模型，则是该位置本身的 token 的。文字提示词按原样使用。`,

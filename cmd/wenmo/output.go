@@ -78,12 +78,27 @@ func isTerminal(stream any) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// dim makes a text grey where w is a terminal that may show colour.
+// showsColor says that w is a terminal that may show colour.
+func showsColor(w io.Writer) bool {
+	return isTerminal(w) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+}
+
+// dim makes a text grey where w may show colour.
 func dim(w io.Writer, text string) string {
-	if !isTerminal(w) || os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb" {
+	if !showsColor(w) {
 		return text
 	}
 	return "\x1b[2m" + text + "\x1b[0m"
+}
+
+// terminalWidth is how many columns w has; 80 where it is no terminal.
+func terminalWidth(w io.Writer) int {
+	if f, ok := w.(*os.File); ok {
+		if width, _, err := term.GetSize(int(f.Fd())); err == nil && width > 0 {
+			return width
+		}
+	}
+	return 80
 }
 
 // table lays out rows in columns; Chinese characters count as two. Columns

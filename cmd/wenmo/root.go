@@ -36,7 +36,7 @@ func newRoot() *cobra.Command {
 		id       string
 		commands []*cobra.Command
 	}{
-		{"text", []*cobra.Command{runCommand(), chatCommand(), logitsCommand(), tokenizerCommand()}},
+		{"text", []*cobra.Command{runCommand(), chatCommand(), explainCommand(), logitsCommand(), tokenizerCommand()}},
 		{"tasks", []*cobra.Command{classifyCommand(), answerCommand(), tokensCommand(), fillMaskCommand()}},
 		{"models", []*cobra.Command{pullCommand(), listCommand(), showCommand(), rmCommand(), createCommand(), convertCommand(), quantizeCommand()}},
 		{"training", []*cobra.Command{pretrainCommand(), finetuneCommand()}},

@@ -41,7 +41,8 @@ var allowed = map[string][]string{
 	"wenmo":      {"train", "dataset", "report", "engine", "eval", "model", "nn", "tensor", "kernel", "checkpoint", "tokenizer", "chat", "hub"},
 	"task":       {"wenmo", "chat", "tokenizer"},
 	"bench":      {"wenmo", "train", "dataset", "engine", "model", "nn", "tensor", "kernel", "checkpoint", "tokenizer", "chat"},
-	"cmd/wenmo":  {"wenmo", "task", "bench", "chat", "dataset", "tokenizer"},
+	"explain":    {"wenmo", "task", "report", "tokenizer"},
+	"cmd/wenmo":  {"wenmo", "task", "bench", "explain", "chat", "dataset", "tokenizer"},
 
 	"internal/terminalchat": {"wenmo", "chat"},
 }
