@@ -7,6 +7,7 @@ var english = map[string]string{
 First steps
   wenmo                                           talk with the small model inside
   wenmo run "Once upon a time"                    let it continue a text
+  wenmo explain "Once upon a time"                see how it reads a text
   wenmo chat -m Qwen/Qwen2.5-0.5B-Instruct        download a larger one and talk with it
 
 wenmo help lists all commands; wenmo help run explains one. 中文：WENMO_LANG=zh wenmo`,

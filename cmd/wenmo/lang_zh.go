@@ -9,6 +9,7 @@ var chinese = map[string]string{
 第一步
   wenmo                                      与内置的小模型聊天
   wenmo run "写一首关于秋天的七言绝句"       让它写一首诗
+  wenmo explain "春眠不觉晓"                 看它怎样读一段文字
   wenmo chat -m Qwen/Qwen2.5-0.5B-Instruct   下载更大的模型，与它聊天
 
 wenmo help 列出全部命令，wenmo help run 说明某个命令。English: WENMO_LANG=en wenmo`,

@@ -40,9 +40,10 @@ var allowed = map[string][]string{
 	"eval":       {"engine", "dataset", "report"},
 	"wenmo":      {"train", "dataset", "report", "engine", "eval", "model", "nn", "tensor", "kernel", "checkpoint", "tokenizer", "chat", "hub"},
 	"task":       {"wenmo", "chat", "tokenizer"},
+	"embedded":   {"wenmo"},
 	"bench":      {"wenmo", "train", "dataset", "engine", "model", "nn", "tensor", "kernel", "checkpoint", "tokenizer", "chat"},
 	"explain":    {"wenmo", "task", "report", "tokenizer"},
-	"cmd/wenmo":  {"wenmo", "task", "bench", "explain", "chat", "dataset", "tokenizer"},
+	"cmd/wenmo":  {"wenmo", "embedded", "task", "bench", "explain", "chat", "dataset", "tokenizer"},
 
 	"internal/terminalchat": {"wenmo", "chat"},
 }
