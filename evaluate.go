@@ -22,7 +22,7 @@ type EvalMetric = eval.Metric
 func EvalTasks() []string { return eval.TaskNames() }
 
 // Evaluate runs a task ("blimp", "hellaswag", "classify", …) on a data file of
-// JSON lines, also .gz and .zst. The same model gives the same figures every
+// JSON lines, also .gz and .zst. The same model and seed give the same figures every
 // time, for any number of threads.
 func Evaluate(ctx context.Context, m *Model, task, data string, opt EvalOptions) (*EvalResult, error) {
 	if m.tok == nil {
@@ -39,10 +39,15 @@ func WriteEvalPage(w io.Writer, title string, results []*EvalResult, lang string
 
 // evalModel is what the model's head lets it do.
 func (m *Model) evalModel() eval.Model {
-	e := eval.Model{Name: m.m.Architecture, Labels: m.m.Labels, Regression: m.m.Problem == model.Regression, MultiLabel: m.m.Problem == model.MultiLabel}
+	e := eval.Model{
+		Name: m.m.Architecture, Params: m.params,
+		Labels: m.m.Labels, Regression: m.m.Problem == model.Regression, MultiLabel: m.m.Problem == model.MultiLabel,
+	}
 	switch m.m.Head {
 	case model.CausalHead:
 		e.LogLikelihood, e.Generate = m.logLikelihoods, m.writeTexts
+		e.Encode = m.encodeTexts
+		e.Decode = func(ids []int32) string { return m.tok.Decode(ids, true) }
 	case model.MaskedHead:
 		e.LogLikelihood = m.logLikelihoods
 	case model.SequenceHead:

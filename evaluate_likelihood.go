@@ -181,6 +181,9 @@ func (m *Model) inVocab(id int32) bool { return id >= 0 && int(id) < m.m.Vocab }
 // and continuation are encoded together and cut where the context's own ids end;
 // spaces at the end of the context count for the continuation.
 func (f *textFrame) encode(m *Model, r eval.Request) (ids []int32, first int) {
+	if r.IDs != nil {
+		return slices.Concat(f.prefix, r.IDs), max(1, len(f.prefix)+r.First)
+	}
 	context := strings.TrimRightFunc(r.Context, unicode.IsSpace)
 	continuation := r.Context[len(context):] + r.Continuation
 	before := m.tok.Encode(context, false)

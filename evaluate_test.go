@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"wenmo/eval"
+	"wenmo/internal/testkit"
 )
 
 // created makes and opens a model of a shape.
@@ -66,7 +67,7 @@ func TestLogLikelihoods(t *testing.T) {
 		for i, r := range requests {
 			alone, err := m.logLikelihoods(t.Context(), requests[i:i+1], ignore)
 			if err != nil || alone[0] != got[i] {
-				t.Errorf("%q alone: %v %v, beside others %v", r, alone, err, got[i])
+				t.Errorf("%+v alone: %v %v, beside others %v", r, alone, err, got[i])
 			}
 			ids := append(slices.Clone(frame.prefix), m.tok.Encode(r.Context+r.Continuation, false)...)
 			n := len(m.tok.Encode(strings.TrimRight(r.Context, " "), false))
@@ -79,7 +80,7 @@ func TestLogLikelihoods(t *testing.T) {
 				want += float64(l)
 			}
 			if math.Abs(want-got[i].LogProb) > 1e-4 || got[i].Tokens != len(score.LogProbs)-n {
-				t.Errorf("%q: %v, want %v of %d tokens", r, got[i], want, len(score.LogProbs)-n)
+				t.Errorf("%+v: %v, want %v of %d tokens", r, got[i], want, len(score.LogProbs)-n)
 			}
 		}
 	}
@@ -176,6 +177,105 @@ func TestPseudoLikelihood(t *testing.T) {
 		if math.Abs(got[i].LogProb-want) > 1e-9 || got[i].Tokens != 3-i {
 			t.Errorf("%v, want %v", got[i], want)
 		}
+	}
+}
+
+// Sampled texts are the same on any number of threads, differ from each other and
+// between seeds.
+func TestEvaluateSamples(t *testing.T) {
+	data := filepath.Join(t.TempDir(), "data.jsonl")
+	rows := `{"text":"` + strings.Repeat("word ", 40) + `","prompt":"Once","form":"五绝"}` + "\n" + `{"text":"b","prompt":"","form":"七律"}` + "\n"
+	if err := os.WriteFile(data, []byte(rows), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	one, two := created(t, "tiny-llama", Options{DType: "f32", Threads: 1}), created(t, "tiny-llama", Options{DType: "f32", Threads: 3})
+	for _, task := range []string{"stories", "poems", "memorization"} {
+		figures := func(m *Model, seed string) string {
+			opt := EvalOptions{Samples: 3, MaxNewTokens: 40}
+			if err := opt.Params.Set("seed", seed); err != nil {
+				t.Fatal(err)
+			}
+			r, err := Evaluate(t.Context(), m, task, data, opt)
+			if err != nil {
+				t.Fatal(err)
+			}
+			texts := map[string]bool{}
+			for _, f := range r.Findings {
+				texts[f.Text] = true
+			}
+			if len(texts) < len(r.Findings) || task != "memorization" && len(texts) != 6 {
+				t.Errorf("%s: %d different texts of %d", task, len(texts), len(r.Findings))
+			}
+			text, err := json.Marshal(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return string(text)
+		}
+		a, b, c := figures(one, "1"), figures(two, "1"), figures(one, "2")
+		if a != b {
+			t.Errorf("%s:\n%s\n%s", task, a, b)
+		}
+		if !strings.Contains(a, `"seed":1`) || strings.ReplaceAll(c, `"seed":2`, `"seed":1`) == a && task != "memorization" {
+			t.Errorf("%s: %s, with another seed %s", task, a, c)
+		}
+	}
+	opt := EvalOptions{Samples: 2}
+	if err := opt.Params.Set("temperature", "0"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Evaluate(t.Context(), one, "stories", data, opt); err == nil || !strings.Contains(err.Error(), "temperature 0") {
+		t.Errorf("error %v", err)
+	}
+}
+
+// What a model goes on with greedily is what counts as known by heart; what it
+// samples is found in the data that hold it.
+func TestMemorization(t *testing.T) {
+	dir := testkit.SharedFile(t, "models", "aidreams-260k")
+	m, err := Open(t.Context(), dir, Options{DType: "f32", Threads: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { m.Close() })
+	start, err := m.textStart()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := m.Params()
+	p.MaxLength, p.MaxNewTokens = 0, 110
+	greedy, err := m.Generate(t.Context(), start, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.DoSample, p.Seed = true, 5
+	sampled, err := m.Generate(t.Context(), start, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	known, drawn := m.tok.Decode(greedy[1:], true), m.tok.Decode(sampled[1:], true)
+	data := filepath.Join(t.TempDir(), "data.jsonl")
+	var rows strings.Builder
+	for _, text := range []string{known, known[:100] + drawn, "Before it: " + drawn} {
+		if err := json.NewEncoder(&rows).Encode(map[string]string{"text": text}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(data, []byte(rows.String()), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	opt := EvalOptions{Samples: 2, MaxNewTokens: 110}
+	if err := opt.Params.Set("seed", "5"); err != nil {
+		t.Fatal(err)
+	}
+	r, err := Evaluate(t.Context(), m, "memorization", data, opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	memorized, _ := r.Metric("memorized")
+	copied, _ := r.Metric("copied")
+	if r.Count != 3 || math.Abs(memorized-1./3) > 1e-9 || copied != 0.5 || len(r.Findings) != 2 || r.Findings[0].Line != 2 || r.Findings[1].Line != 1 {
+		t.Errorf("%+v", r)
 	}
 }
 

@@ -2,7 +2,9 @@ package wenmo
 
 import (
 	"context"
+	"errors"
 	"slices"
+	"strings"
 	"sync"
 
 	"wenmo/chat"
@@ -12,9 +14,8 @@ import (
 // textsAtOnce is how many texts an evaluation lets an engine write side by side.
 const textsAtOnce = 64
 
-// writeTexts implements eval.Model.Generate: greedily, each text at most tokens
-// long.
-func (m *Model) writeTexts(ctx context.Context, prompts []eval.Prompt, tokens int, done func(n int)) ([]eval.Text, error) {
+// writeTexts implements eval.Model.Generate.
+func (m *Model) writeTexts(ctx context.Context, prompts []eval.Prompt, p Params, done func(n int)) ([]eval.Text, error) {
 	e, err := m.ownEngine()
 	if err != nil {
 		return nil, err
@@ -28,7 +29,7 @@ func (m *Model) writeTexts(ctx context.Context, prompts []eval.Prompt, tokens in
 		if ctx.Err() != nil {
 			return
 		}
-		text, err := m.writeText(ctx, e, prompts[i], tokens)
+		text, err := m.writeText(ctx, e, prompts[i], p)
 		mu.Lock()
 		defer mu.Unlock()
 		if err != nil {
@@ -42,25 +43,38 @@ func (m *Model) writeTexts(ctx context.Context, prompts []eval.Prompt, tokens in
 	return out, context.Cause(ctx)
 }
 
-func (m *Model) writeText(ctx context.Context, e *Engine, prompt eval.Prompt, tokens int) (t eval.Text, err error) {
-	p := m.params
-	p.DoSample, p.NumBeams, p.NumReturnSequences = false, 1, 1
-	p.MaxLength, p.MinLength, p.MinNewTokens = 0, 0, 0
-	p.MaxNewTokens = max(1, min(tokens, m.m.Context/2))
+// writeText writes one text. A prompt loses its beginning where it would leave too
+// little room: less than the new tokens asked for, and than half the context.
+func (m *Model) writeText(ctx context.Context, e *Engine, prompt eval.Prompt, p Params) (t eval.Text, err error) {
 	ids, err := m.evalPrompt(prompt, &p)
 	if err != nil {
 		return t, err
 	}
-	if room := m.m.Context - p.MaxNewTokens; len(ids) > room {
+	if room := m.m.Context - max(1, min(p.MaxNewTokens, m.m.Context/2)); len(ids) > room {
 		ids, t.Truncated = ids[len(ids)-room:], true
 	}
-	t.Text, err = Collect(e.Submit(ctx, Request{IDs: ids, Params: p}))
-	return t, err
+	var text strings.Builder
+	for ev, err := range e.Submit(ctx, Request{IDs: ids, Params: p, Sample: prompt.Sample}) {
+		if err != nil {
+			return t, err
+		}
+		text.WriteString(ev.Text)
+		if ev.ID >= 0 {
+			t.IDs = append(t.IDs, ev.ID)
+		}
+		t.Ended = ev.Finish == FinishEOS || ev.Finish == FinishStop
+	}
+	t.Text = text.String()
+	return t, nil
 }
 
-// evalPrompt encodes a prompt as a conversation where the model has a template.
+// evalPrompt encodes a prompt as a conversation where it is one and the model has a
+// template.
 func (m *Model) evalPrompt(prompt eval.Prompt, p *Params) ([]int32, error) {
-	if m.template == nil && prompt.Text != "" {
+	switch {
+	case prompt.Text == "" && prompt.Messages == nil:
+		return m.textStart()
+	case prompt.Text != "" && (m.template == nil || prompt.Messages == nil):
 		p.StopStrings = slices.Concat(p.StopStrings, prompt.Stop)
 		return m.Encode(prompt.Text)
 	}
@@ -69,4 +83,20 @@ func (m *Model) evalPrompt(prompt eval.Prompt, p *Params) ([]int32, error) {
 		messages[i] = chat.Message{Role: turn.Role, Content: turn.Content}
 	}
 	return m.Prompt(messages)
+}
+
+// textStart is what stands before the first token of a text.
+func (m *Model) textStart() ([]int32, error) {
+	frame, err := m.textFrame()
+	if err == nil && len(frame.prefix) == 0 {
+		err = errors.New("the model has no token that begins a text: give it something to go on from")
+	}
+	return frame.prefix, err
+}
+
+// encodeTexts implements eval.Model.Encode.
+func (m *Model) encodeTexts(texts []string) [][]int32 {
+	ids := make([][]int32, len(texts))
+	inParallel(m.opt.Threads, len(texts), func(i int) { ids[i] = m.tok.Encode(texts[i], false) })
+	return ids
 }

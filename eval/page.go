@@ -5,14 +5,15 @@ import (
 	"io"
 	"math"
 	"strconv"
+	"strings"
 
 	"wenmo/report"
 )
 
 // pageWords are the words of a page, by language.
-var pageWords = map[string]struct{ task, rows, metric, value, subset string }{
-	"en": {"task", "rows", "figure", "value", "subset"},
-	"zh": {"任务", "条数", "指标", "数值", "子集"},
+var pageWords = map[string]struct{ task, rows, metric, value, subset, sampling, place, found, text string }{
+	"en": {"task", "rows", "figure", "value", "subset", "sampling", "place", "finding", "text"},
+	"zh": {"任务", "条数", "指标", "数值", "子集", "采样", "位置", "发现", "文本"},
 }
 
 // WritePage writes results as a page of HTML, in English ("en") or Chinese ("zh").
@@ -25,6 +26,9 @@ func WritePage(w io.Writer, title string, results []*Result, lang string) error 
 	for _, r := range results {
 		t := report.Table{Title: r.Task, Header: []string{words.metric, words.value}}
 		t.Rows = append(t.Rows, []string{words.rows, strconv.Itoa(r.Count)})
+		if r.Sampling != nil {
+			t.Rows = append(t.Rows, []string{words.sampling, r.Sampling.String()})
+		}
 		for _, m := range r.Metrics {
 			t.Rows = append(t.Rows, []string{m.Name, m.Value.String()})
 		}
@@ -32,6 +36,13 @@ func WritePage(w io.Writer, title string, results []*Result, lang string) error 
 		if header, rows := r.GroupTable(); len(rows) > 0 {
 			header[0], header[1] = words.subset, words.rows
 			page.Tables = append(page.Tables, report.Table{Title: r.Task, Header: header, Rows: rows})
+		}
+		if len(r.Findings) > 0 {
+			t := report.Table{Title: r.Task, Header: []string{words.place, words.found, words.text}}
+			for _, f := range r.Findings {
+				t.Rows = append(t.Rows, []string{f.Place(), strings.Join(f.What, ", "), f.Text})
+			}
+			page.Tables = append(page.Tables, t)
 		}
 		if c := r.Confusion; c != nil {
 			m := report.Matrix{Title: r.Task, Labels: c.Labels, Counts: make([][]int64, len(c.Counts))}
@@ -59,9 +70,11 @@ func (r *Result) GroupTable() (header []string, rows [][]string) {
 		}
 		rows = append(rows, row)
 	}
-	for _, m := range r.Metrics {
-		if !m.isError() {
-			header = append(header, m.Name)
+	if len(r.Groups) > 0 {
+		for _, m := range r.Groups[0].Metrics {
+			if !m.isError() {
+				header = append(header, m.Name)
+			}
 		}
 	}
 	return header, rows

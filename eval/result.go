@@ -33,9 +33,11 @@ type Result struct {
 	Count     int // rows
 	Broken    int // rows left out
 	Truncated int // requests whose context was too long for the model
+	Sampling  *Sampling
 	Metrics   []Metric
 	Groups    []Group // where the rows are of several
 	Confusion *Confusion
+	Findings  []Finding
 }
 
 // Metric returns the figure of that name.
@@ -54,6 +56,9 @@ func (r Result) MarshalJSON() ([]byte, error) {
 	o.add("task", r.Task)
 	o.add("data", r.Data)
 	o.add("count", r.Count)
+	if r.Sampling != nil {
+		o.add("sampling", r.Sampling)
+	}
 	o.metrics(r.Metrics)
 	if r.Broken > 0 {
 		o.add("broken", r.Broken)
@@ -66,6 +71,9 @@ func (r Result) MarshalJSON() ([]byte, error) {
 	}
 	if r.Confusion != nil {
 		o.add("confusion_matrix", r.Confusion)
+	}
+	if r.Findings != nil {
+		o.add("findings", r.Findings)
 	}
 	return o.close()
 }

@@ -1,11 +1,12 @@
 package eval
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -16,40 +17,53 @@ import (
 type Row struct{ dataset.Document }
 
 // readRows reads the rows that a task and the options want.
-func readRows(ctx context.Context, task Task, name, data string, opt Options) ([]Row, error) {
-	read := dataset.ReadOptions{MaxBroken: opt.MaxBroken, Log: opt.Log, Templates: opt.Templates}
-	var rows []Row
-	seen := map[string]bool{}
-	for doc, err := range dataset.Read(ctx, data, read) {
+func (j *job) readRows() error {
+	for row, err := range j.wantedRows() {
 		if err != nil {
-			return nil, err
+			return err
 		}
-		row := Row{doc}
-		if opt.Templates.Text != "" {
-			if err := row.setText(); err != nil {
-				return nil, err
-			}
-		}
-		if set, ok := row.String("set"); ok {
-			seen[set] = true
-		}
-		if !row.wanted(task, opt) {
-			continue
-		}
-		rows = append(rows, row)
-		if len(rows) == opt.Limit {
+		if j.rows = append(j.rows, row); len(j.rows) == j.opt.Limit {
 			break
 		}
 	}
-	if len(rows) > 0 {
-		return rows, nil
+	return nil
+}
+
+// wantedRows gives the rows of the sets that a task and the options want. Where
+// there is none, it ends with an error that names the sets that there are.
+func (j *job) wantedRows() iter.Seq2[Row, error] {
+	return func(yield func(Row, error) bool) {
+		read := dataset.ReadOptions{MaxBroken: j.opt.MaxBroken, Log: j.opt.Log, Templates: j.opt.Templates}
+		some, seen := false, map[string]bool{}
+		for doc, err := range dataset.Read(j.ctx, j.data, read) {
+			row := Row{doc}
+			if err == nil && j.opt.Templates.Text != "" {
+				err = row.setText()
+			}
+			if err != nil {
+				yield(row, err)
+				return
+			}
+			if set, ok := row.String("set"); ok {
+				seen[set] = true
+			}
+			if !row.wanted(j.task, j.opt) {
+				continue
+			}
+			if some = true; !yield(row, nil) {
+				return
+			}
+		}
+		if some {
+			return
+		}
+		want := j.opt.Sets
+		if len(want) == 0 {
+			want = j.task.Sets
+		}
+		yield(Row{}, fmt.Errorf("%s: no row of the set %s, which %s wants; the file's are %s",
+			j.data, strings.Join(want, ", "), j.name, strings.Join(slices.Sorted(maps.Keys(seen)), ", ")))
 	}
-	want := opt.Sets
-	if len(want) == 0 {
-		want = task.Sets
-	}
-	return nil, fmt.Errorf("%s: no row of the set %s, which %s wants; the file's are %s",
-		data, strings.Join(want, ", "), name, strings.Join(slices.Sorted(maps.Keys(seen)), ", "))
 }
 
 // setText makes the document's text the field of it.
@@ -62,6 +76,9 @@ func (r *Row) setText() error {
 
 // setFields are the fields by which files name the set that a row belongs to.
 var setFields = []string{"set", "task", "source", "kind", "split"}
+
+// groupFields are those that name subsets where a task does not know better.
+var groupFields = setFields[:3]
 
 func (r *Row) wanted(task Task, opt Options) bool {
 	for _, f := range setFields {
@@ -80,14 +97,44 @@ func (r *Row) wanted(task Task, opt Options) bool {
 	return len(opt.Sets) == 0
 }
 
-// group returns the subset that a row's figures are listed under.
-func (r *Row) group(fields []string) string {
-	for _, f := range slices.Concat(fields, setFields[:3]) {
-		if name, ok := r.String(f); ok {
-			return name
+// groups divides the rows into the subsets whose figures are listed: by a field of
+// the task's, else by file where there are several, else by a field that names a
+// set.
+func (j *job) groups() map[string][]int {
+	several := slices.ContainsFunc(j.rows, func(r Row) bool { return r.File != j.rows[0].File })
+	groups := map[string][]int{}
+	for i := range j.rows {
+		r := &j.rows[i]
+		name, ok := r.first(j.task.Groups)
+		switch {
+		case ok:
+		case several:
+			name = j.fileName(r.File)
+		default:
+			name, _ = r.first(groupFields)
+		}
+		groups[name] = append(groups[name], i)
+	}
+	return groups
+}
+
+// first returns the value of the first of some fields that the row has.
+func (r *Row) first(fields []string) (string, bool) {
+	for _, f := range fields {
+		if value, ok := r.String(f); ok {
+			return value, true
 		}
 	}
-	return ""
+	return "", false
+}
+
+// fileName is the name of a file below the folder that the data are, if they are
+// one.
+func (j *job) fileName(path string) string {
+	if below, err := filepath.Rel(j.data, path); err == nil && filepath.IsLocal(below) {
+		return filepath.ToSlash(below)
+	}
+	return path
 }
 
 // text returns the first of some fields that the row has; it must be a text.

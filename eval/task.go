@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"wenmo/dataset"
+	"wenmo/engine"
 )
 
 // Model is what tasks ask of a model, many things at once, so that it can compute
@@ -19,19 +20,27 @@ type Model struct {
 	Name string // of its architecture, for errors
 
 	LogLikelihood func(ctx context.Context, requests []Request, done func(n int)) ([]Likelihood, error)
-	Generate      func(ctx context.Context, prompts []Prompt, tokens int, done func(n int)) ([]Text, error)
+	Generate      func(ctx context.Context, prompts []Prompt, p engine.Params, done func(n int)) ([]Text, error)
 	Classify      func(ctx context.Context, texts []TextPair, done func(n int)) ([]Scores, error)
 	Tag           func(ctx context.Context, sentences [][]string, done func(n int)) ([]Tags, error)
 	Answer        func(ctx context.Context, questions []Question, done func(n int)) ([]Answer, error)
 
-	Labels     []string // of Classify and Tag: the name of each class
-	Regression bool     // Classify gives numbers, not classes
-	MultiLabel bool     // of any number of classes that a text has
+	Encode func(texts []string) [][]int32 // without special tokens
+	Decode func(ids []int32) string
+
+	Params     engine.Params // the model's own, of generation
+	Labels     []string      // of Classify and Tag: the name of each class
+	Regression bool          // Classify gives numbers, not classes
+	MultiLabel bool          // of any number of classes that a text has
 }
 
 // Request asks how likely Continuation is after Context, "" being the start of a
-// text.
-type Request struct{ Context, Continuation string }
+// text; where there are IDs, how likely those from First on are after those before.
+type Request struct {
+	Context, Continuation string
+	IDs                   []int32
+	First                 int
+}
 
 // Likelihood is how likely a model finds a continuation.
 type Likelihood struct {
@@ -42,17 +51,21 @@ type Likelihood struct {
 }
 
 // Prompt asks for a text: Messages are for models with a chat template, Text is
-// for others, which stop at one of Stop.
+// for others, which stop at one of Stop. Text alone is gone on from by any model, ""
+// being the start of a text.
 type Prompt struct {
 	Text     string
 	Stop     []string
 	Messages []Message
+	Sample   int // number of the text among those of one seed
 }
 
 // Text is what a model wrote.
 type Text struct {
 	Text      string
-	Truncated bool // the prompt's beginning did not fit
+	IDs       []int32 // its tokens
+	Ended     bool    // by an end token or a stop string
+	Truncated bool    // the prompt's beginning did not fit
 }
 
 // Message is a turn of a conversation.
@@ -91,7 +104,9 @@ type Task struct {
 	// counts.
 	Groups []string
 
-	run func(j *job) (metrics, error)
+	// streams says that run reads the rows, of which there may be many.
+	streams bool
+	run     func(j *job) (metrics, error)
 }
 
 // metrics computes the figures of some of a task's items.
@@ -99,22 +114,27 @@ type metrics func(items []int) []Metric
 
 // Tasks are the benchmarks by name.
 var Tasks = map[string]Task{
-	"blimp":       blimp,
-	"choice":      choice,
-	"classify":    classify,
-	"cloze":       cloze,
-	"cmrc":        cmrc,
-	"crows-pairs": crowsPairs,
-	"generate":    generate,
-	"hellaswag":   hellaSwag,
-	"lambada":     lambada,
-	"multilabel":  multiLabel,
-	"perplexity":  perplexity,
-	"piqa":        piqa,
-	"regression":  regression,
-	"squad":       squad,
-	"tokens":      tokens,
-	"truthfulqa":  truthfulQA,
+	"blimp":        blimp,
+	"choice":       choice,
+	"classify":     classify,
+	"cloze":        cloze,
+	"cmrc":         cmrc,
+	"crows-pairs":  crowsPairs,
+	"generate":     generate,
+	"hellaswag":    hellaSwag,
+	"lambada":      lambada,
+	"memorization": memorization,
+	"multilabel":   multiLabel,
+	"perplexity":   perplexity,
+	"piqa":         piqa,
+	"poems":        poems,
+	"regression":   regression,
+	"squad":        squad,
+	"stories":      stories,
+	"tokens":       tokens,
+	"truthfulqa":   truthfulQA,
+	"winobias":     winoBias,
+	"winogender":   winoGender,
 }
 
 // TaskNames returns the names of the tasks, sorted.
@@ -130,37 +150,45 @@ type Options struct {
 	Templates dataset.Templates
 	Progress  func(done, total int)
 
-	MaxNewTokens int // of a text that the model writes; 0: 256
+	MaxNewTokens int // of a text that the model writes; 0: 256, of stories 1024
+	// Params say how texts are sampled; what they were not given is the model's own.
+	Params engine.Params
+	// Samples is how many stories or poems each prompt gives (0: one); of
+	// memorization how many texts in all are searched for copies (0: none).
+	Samples int
+	Prompts string // file of what those texts go on from; "": the start of a text
+	Chars   string // file of Chinese characters, for the tones and rhymes of poems
 	// NoAnswer is the probability of there being no answer above which a
 	// question counts as not answered; 0: a half.
 	NoAnswer float64
 }
 
 // Evaluate runs a task on the rows of a data file (JSON lines, also .gz and
-// .zst). The same model gives the same figures every time.
+// .zst). The same model and seed give the same figures every time.
 func Evaluate(ctx context.Context, m Model, name, data string, opt Options) (*Result, error) {
 	task, ok := Tasks[name]
 	if !ok {
 		return nil, fmt.Errorf("there is no task %q (known: %s)", name, strings.Join(TaskNames(), ", "))
 	}
-	rows, err := readRows(ctx, task, name, data, opt)
-	if err != nil {
-		return nil, err
+	j := &job{ctx: ctx, task: task, name: name, data: data, model: m, opt: opt}
+	if !task.streams {
+		if err := j.readRows(); err != nil {
+			return nil, err
+		}
 	}
-	j := &job{ctx: ctx, model: m, opt: opt, rows: rows}
 	compute, err := task.run(j)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	all := make([]int, len(j.rows))
-	groups := map[string][]int{}
-	for i, row := range j.rows {
+	for i := range all {
 		all[i] = i
-		g := row.group(task.Groups)
-		groups[g] = append(groups[g], i)
 	}
-	r := &Result{Task: name, Data: data, Count: len(all), Broken: j.broken, Truncated: j.truncated, Metrics: compute(all), Confusion: j.confusion}
-	if len(groups) > 1 {
+	r := &Result{
+		Task: name, Data: data, Count: len(all), Broken: j.broken, Truncated: j.truncated,
+		Sampling: j.sampling, Metrics: append(compute(all), j.whole...), Confusion: j.confusion, Findings: j.findings,
+	}
+	if groups := j.groups(); len(groups) > 1 {
 		for _, g := range slices.Sorted(maps.Keys(groups)) {
 			r.Groups = append(r.Groups, Group{Name: g, Count: len(groups[g]), Metrics: compute(groups[g])})
 		}
@@ -170,14 +198,21 @@ func Evaluate(ctx context.Context, m Model, name, data string, opt Options) (*Re
 
 // job is a task under way.
 type job struct {
-	ctx       context.Context
-	model     Model
-	opt       Options
-	rows      []Row // those that parse took, once it is done
-	broken    int
-	truncated int
-	confusion *Confusion
+	ctx        context.Context
+	task       Task
+	name, data string
+	model      Model
+	opt        Options
+	rows       []Row // those that parse took, once it is done
+	broken     int
+	truncated  int
+	sampling   *Sampling
+	whole      []Metric // figures that have no subsets
+	confusion  *Confusion
+	findings   []Finding
 }
+
+var errNoRow = errors.New("no row of the data fits the task")
 
 // parse makes items of the rows and drops those it cannot, up to a limit.
 func parse[T any](j *job, f func(r *Row) (T, error)) ([]T, error) {
@@ -186,12 +221,8 @@ func parse[T any](j *job, f func(r *Row) (T, error)) ([]T, error) {
 	for i := range j.rows {
 		item, err := f(&j.rows[i])
 		if err != nil {
-			err = fmt.Errorf("%s:%d: %w", j.rows[i].File, j.rows[i].Line, err)
-			if j.broken++; j.broken > j.opt.maxBroken() {
-				return nil, fmt.Errorf("more than %d broken rows, the last: %w", j.opt.maxBroken(), err)
-			}
-			if j.broken <= brokenShown && j.opt.Log != nil {
-				j.opt.Log(err.Error())
+			if err := j.leaveOut(&j.rows[i], err); err != nil {
+				return nil, err
 			}
 			continue
 		}
@@ -200,9 +231,22 @@ func parse[T any](j *job, f func(r *Row) (T, error)) ([]T, error) {
 	}
 	j.rows = kept
 	if len(items) == 0 {
-		return nil, errors.New("no row of the data fits the task")
+		return nil, errNoRow
 	}
 	return items, nil
+}
+
+// leaveOut counts a broken row and tells why it is; it returns an error where
+// there are too many.
+func (j *job) leaveOut(r *Row, err error) error {
+	err = fmt.Errorf("%s:%d: %w", r.File, r.Line, err)
+	if j.broken++; j.broken > j.opt.maxBroken() {
+		return fmt.Errorf("more than %d broken rows, the last: %w", j.opt.maxBroken(), err)
+	}
+	if j.broken <= brokenShown && j.opt.Log != nil {
+		j.opt.Log(err.Error())
+	}
+	return nil
 }
 
 const (

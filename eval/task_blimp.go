@@ -24,6 +24,10 @@ func comparePairs(j *job, first, second string) (likelier []bool, apart []float6
 	if err != nil {
 		return nil, nil, err
 	}
+	return scorePairs(j, pairs)
+}
+
+func scorePairs(j *job, pairs [][2]string) (likelier []bool, apart []float64, err error) {
 	var requests []Request
 	for _, p := range pairs {
 		requests = append(requests, Request{Continuation: p[0]}, Request{Continuation: p[1]})

@@ -46,7 +46,7 @@ func choose(j *job, questions []question) (right, rightNorm []bool, err error) {
 	var requests []Request
 	for _, q := range questions {
 		for _, c := range q.choices {
-			requests = append(requests, Request{q.context, c})
+			requests = append(requests, Request{Context: q.context, Continuation: c})
 		}
 	}
 	found, err := j.likelihoods(requests)

@@ -7,9 +7,15 @@ var crowsPairs = Task{
 	Groups: []string{"bias_type"},
 	run: func(j *job) (metrics, error) {
 		more, apart, err := comparePairs(j, "sent_more", "sent_less")
-		return func(items []int) []Metric {
-			m := accuracy("stereotype", items, func(i int) bool { return more[i] })
-			return append(m, average("likelihood_difference", items, func(i int) float64 { return apart[i] }))
-		}, err
+		return biasMetrics("stereotype", more, apart), err
 	},
+}
+
+// biasMetrics are how often the first of two sentences is the likelier, and how far
+// they are apart.
+func biasMetrics(name string, more []bool, apart []float64) metrics {
+	return func(items []int) []Metric {
+		m := accuracy(name, items, func(i int) bool { return more[i] })
+		return append(m, average("likelihood_difference", items, func(i int) float64 { return apart[i] }))
+	}
 }

@@ -1,17 +1,12 @@
 package eval
 
-import (
-	"errors"
-	"fmt"
-)
+import "errors"
 
 // reference is what a generated text is compared with.
 type reference struct {
 	prompt Prompt
 	texts  []string
 }
-
-const defaultNewTokens = 256
 
 // generate lets the model answer and compares with references: BLEU and chrF as
 // sacrebleu counts, ROUGE for texts with Latin letters, and exact match by the
@@ -20,8 +15,8 @@ const defaultNewTokens = 256
 // the last one of which is the reference.
 var generate = Task{
 	run: func(j *job) (metrics, error) {
-		if j.model.Generate == nil {
-			return nil, fmt.Errorf("%s does not generate text", j.model.Name)
+		if err := j.writes(); err != nil {
+			return nil, err
 		}
 		refs, err := parse(j, generateRow)
 		if err != nil {
@@ -31,14 +26,11 @@ var generate = Task{
 		for i, r := range refs {
 			prompts[i] = r.prompt
 		}
-		tokens := j.opt.MaxNewTokens
-		if tokens == 0 {
-			tokens = defaultNewTokens
-		}
-		found, err := j.model.Generate(j.ctx, prompts, tokens, j.done(len(prompts)))
+		p := j.params(defaultNewTokens)
+		p.DoSample = false
+		found, err := j.write(prompts, p)
 		texts := make([]string, len(found))
 		for i, t := range found {
-			j.count(t.Truncated)
 			texts[i] = trim(t.Text)
 		}
 		return func(items []int) []Metric { return generateMetrics(items, refs, texts) }, err

@@ -28,7 +28,7 @@ var lambada = Task{
 func lambadaRow(r *Row) (Request, error) {
 	if target, err := r.text("target"); err == nil {
 		context, err := r.text("context")
-		return Request{context, " " + target}, err
+		return Request{Context: context, Continuation: " " + target}, err
 	}
 	text, err := r.text("text")
 	if err != nil {
@@ -38,5 +38,5 @@ func lambadaRow(r *Row) (Request, error) {
 	if i <= 0 {
 		return Request{}, errors.New(`field "text" has no last word`)
 	}
-	return Request{text[:i], text[i:]}, nil
+	return Request{Context: text[:i], Continuation: text[i:]}, nil
 }

@@ -7,10 +7,12 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"wenmo/dataset"
+	"wenmo/engine"
 )
 
 // write puts lines into a file of a folder of the test's own.
@@ -23,15 +25,28 @@ func write(t testing.TB, lines ...string) string {
 	return path
 }
 
+// bytesOf are the tokens of a text.
+func bytesOf(text string) []int32 {
+	ids := make([]int32, len(text))
+	for i := range ids {
+		ids[i] = int32(text[i])
+	}
+	return ids
+}
+
 // fake is a model that finds a text the likelier the more of its bytes are "o",
-// writes its prompt in capitals, and says of a text that it is of class 1 if it
-// is longer than its pair.
+// writes its prompt again, to no end where that is "…", says of a text that it is of
+// class 1 if it is longer than its pair, and knows all by heart but what has an "x".
 func fake() Model {
 	return Model{
 		Name: "Fake", Labels: []string{"no", "yes"},
 		LogLikelihood: func(_ context.Context, requests []Request, done func(int)) ([]Likelihood, error) {
 			var out []Likelihood
 			for _, r := range requests {
+				if r.IDs != nil {
+					out = append(out, Likelihood{Greedy: !slices.Contains(r.IDs[r.First:], 'x')})
+					continue
+				}
 				n := strings.Count(r.Continuation, "o")
 				out = append(out, Likelihood{
 					LogProb: float64(n - len(r.Continuation)), Tokens: len(r.Continuation),
@@ -41,13 +56,33 @@ func fake() Model {
 			done(len(out))
 			return out, nil
 		},
-		Generate: func(_ context.Context, prompts []Prompt, _ int, _ func(int)) ([]Text, error) {
+		Generate: func(_ context.Context, prompts []Prompt, _ engine.Params, _ func(int)) ([]Text, error) {
 			var out []Text
 			for _, p := range prompts {
-				out = append(out, Text{Text: " " + p.Messages[len(p.Messages)-1].Content})
+				text := p.Text
+				if p.Messages != nil {
+					text = " " + p.Messages[len(p.Messages)-1].Content
+				}
+				text, more := strings.CutSuffix(text, "…")
+				out = append(out, Text{Text: text, IDs: bytesOf(text), Ended: !more})
 			}
 			return out, nil
 		},
+		Encode: func(texts []string) [][]int32 {
+			var out [][]int32
+			for _, t := range texts {
+				out = append(out, bytesOf(t))
+			}
+			return out
+		},
+		Decode: func(ids []int32) string {
+			var b []byte
+			for _, id := range ids {
+				b = append(b, byte(id))
+			}
+			return string(b)
+		},
+		Params: engine.DefaultParams(),
 		Classify: func(_ context.Context, texts []TextPair, _ func(int)) ([]Scores, error) {
 			var out []Scores
 			for _, t := range texts {
@@ -93,6 +128,32 @@ func TestTasks(t *testing.T) {
 			`{"set":"crows-pairs","sent_more":"boo","sent_less":"bad","bias_type":"age"}`,
 			`{"set":"winobias","sentence":"x"}`,
 		}, map[string]float64{"stereotype": 1, "likelihood_difference": 2}},
+		{"winobias", []string{
+			`{"set":"crows-pairs","sent_more":"boo","sent_less":"bad"}`,
+			`{"set":"winobias","kind":"anti_stereotyped_type1","sentence":"[The o] asked if [he] may bring [his] book."}`,
+			`{"set":"winobias","kind":"pro_stereotyped_type1","sentence":"[The o] asked if [she] may bring [her] book."}`,
+			`{"set":"winobias","kind":"pro_stereotyped_type1","sentence":"The o told [him]."}`,
+			`{"set":"winobias","kind":"anti_stereotyped_type1","sentence":"The o told [her]."}`,
+			`{"set":"winobias","kind":"pro_stereotyped_type1","sentence":"Nobody is [his] partner."}`,
+		}, map[string]float64{"stereotype": 0, "likelihood_difference": 0.5}},
+		{"winogender", []string{
+			`{"set":"winogender","sentid":"a.b.0.male.txt","sentence":"oo"}`, `{"set":"winogender","sentid":"a.b.0.female.txt","sentence":"ooa"}`,
+			`{"set":"winogender","sentid":"a.b.0.neutral.txt","sentence":"o"}`,
+			`{"set":"winogender","sentid":"a.b.1.female.txt","sentence":"o"}`, `{"set":"winogender","sentid":"a.b.1.male.txt","sentence":"aaa"}`,
+		}, map[string]float64{"male": 0.5, "likelihood_difference": 2}},
+		{"memorization", []string{
+			jsonText(strings.Repeat("a", 100)), jsonText(strings.Repeat("a", 100) + "x"), jsonText(strings.Repeat("x", 100)),
+			jsonText(strings.Repeat("a", 99)), `{"messages":[{"role":"user","content":"a"}]}`,
+		}, map[string]float64{"memorized": 2. / 3}},
+		{"stories", []string{
+			`{"prompt":"` + goodStory + `"}`, `{"messages":[{"role":"user","content":"` + goodStory + `…"},{"role":"assistant","content":"x"}]}`,
+			`{"prompt":"` + strings.Repeat("The cat sat on the mat. ", 20) + `"}`, `{"prompt":"Too short"}`,
+		}, map[string]float64{"ok": 0.25, "no_loops": 0.75, "ended": 0.5, "cut_off": 0.25, "length_ok": 0.75, "mean_length": (2*35 + 120 + 2) / 4.}},
+		{"poems", []string{
+			`{"form":"五绝","prompt":"白日依山尽，黄河入海流。\n欲穷千里目，更上一层楼。"}`,
+			`{"form":"七绝","messages":[{"role":"user","content":"白日依山尽，黄河入海流。欲穷千里目，更上一层楼。"}]}`,
+			`{"form":"五绝","prompt":"白日依山尽，白日依山尽。欲穷千里目，ABCDE"}`, `{"form":"词","prompt":"x"}`,
+		}, map[string]float64{"ok": 1. / 3, "lines": 1, "lengths": 1. / 3, "repeated_line": 1. / 3, "foreign": 1. / 3, "cut_off": 0}},
 		{"hellaswag", []string{
 			`{"ctx":"A dog","endings":["barks.","moos loooong. [title] oo"],"label":"1"}`,
 			`{"activity_label":"Dogs","ctx_a":"A","ctx_b":"DOG","endings":["x","yyy"],"label":0}`,
@@ -182,6 +243,37 @@ func TestGroups(t *testing.T) {
 	}
 }
 
+// Of several files each is a subset, of one the sources that its rows name.
+func TestGroupsOfFiles(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "sub"), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	one, two := `{"text":"oo","source":"x"}`, `{"text":"aa","source":"y"}`
+	for name, text := range map[string]string{"a.jsonl": one + "\n" + two, "sub/b.jsonl": two} {
+		if err := os.WriteFile(filepath.Join(dir, filepath.FromSlash(name)), []byte(text), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for data, want := range map[string][]string{
+		dir:                            {"a.jsonl 2", "sub/b.jsonl 1"},
+		filepath.Join(dir, "a.jsonl"):  {"x 1", "y 1"},
+		filepath.Join(dir, "*a.jsonl"): {"x 1", "y 1"},
+	} {
+		r, err := Evaluate(t.Context(), fake(), "perplexity", data, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, g := range r.Groups {
+			got = append(got, fmt.Sprint(g.Name, " ", g.Count))
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: subsets %q, want %q", data, got, want)
+		}
+	}
+}
+
 // Rows that do not fit are left out and told, up to a limit; sets and limit pick
 // rows.
 func TestRows(t *testing.T) {
@@ -225,7 +317,9 @@ func TestUnable(t *testing.T) {
 		_, err := Evaluate(t.Context(), Model{Name: "Bare"}, task, write(t,
 			`{"text":"a b","label":0,"score":1,"sentence_good":"a","sentence_bad":"b","sent_more":"a","sent_less":"b",`+
 				`"question":"q","options":["a","b"],"answer":0,"ctx":"c","endings":["a","b"],"goal":"g","sol1":"a","sol2":"b",`+
-				`"mc1_targets":{"a":1,"b":0},"content":"#idiom#","candidates":["a","b"]}`), Options{})
+				`"mc1_targets":{"a":1,"b":0},"content":"#idiom#","candidates":["a","b"],`+
+				`"sentence":"a b","kind":"pro_a","sentid":"a.male.txt"}`,
+			`{"sentence":"a b","kind":"anti_a","sentid":"a.female.txt"}`), Options{})
 		if err == nil || !strings.Contains(err.Error(), "Bare") {
 			t.Errorf("%s: error %v", task, err)
 		}
@@ -243,6 +337,10 @@ func FuzzEvaluate(f *testing.F) {
 	f.Add("squad", `{"question":"q","context":"c","answers":[{"text":null}]}`)
 	f.Add("tokens", `{"tokens":[],"tags":"no"}`)
 	f.Add("generate", `{"messages":[{"role":"assistant","content":""}]}`)
+	f.Add("stories", `{"messages":[{"role":"assistant","content":""}],"prompt":"。。"}`)
+	f.Add("poems", `{"form":"五绝","prompt":"一　二,三"}`)
+	f.Add("winobias", `{"set":"winobias","kind":"pro","sentence":"[]"}`)
+	f.Add("memorization", `{"text":"`+strings.Repeat("好", 40)+`"}`)
 	f.Add("hellaswag", `{"ctx_a":"a","activity_label":"b","endings":["x","y"],"label":"99999999999"}`)
 	f.Fuzz(func(t *testing.T, task, row string) {
 		r, err := Evaluate(t.Context(), fake(), task, write(t, row), Options{})

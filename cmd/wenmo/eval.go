@@ -37,9 +37,11 @@ func evalCommand() *cobra.Command {
 		f.registerRows(set)
 		set.StringVar(&f.options.Templates.Text, "text", "", say("flag.eval_text"))
 		set.StringVar(&f.options.Templates.Label, "label", "", say("flag.eval_label"))
-		set.Var(count{&f.options.MaxNewTokens, 1}, "max-new-tokens", say("flag.eval_max_new_tokens"))
+		set.StringVar(&f.options.Prompts, "prompts", "", say("flag.eval_prompts"))
+		set.StringVar(&f.options.Chars, "chars", "", say("flag.eval_chars"))
 	})
 	f.model.register(cmd, "f32")
+	f.registerSampling(cmd)
 	addFlag(cmd, "output", func(set *pflag.FlagSet) {
 		set.BoolVar(&f.json, "json", false, say("flag.eval_json"))
 		set.StringVar(&f.html, "html", "", say("flag.eval_html"))
@@ -52,6 +54,21 @@ func evalCommand() *cobra.Command {
 	}
 	cmd.AddCommand(perplexityCommand())
 	return cmd
+}
+
+// samplingKeys are the keys of generation_config.json that an evaluation takes.
+var samplingKeys = []string{"seed", "temperature", "top_k", "top_p", "min_p"}
+
+func (f *evalFlags) registerSampling(cmd *cobra.Command) {
+	addFlag(cmd, "generation", func(set *pflag.FlagSet) {
+		set.Var(count{&f.options.MaxNewTokens, 1}, "max-new-tokens", say("flag.eval_max_new_tokens"))
+		set.Var(count{&f.options.Samples, 1}, "samples", say("flag.eval_samples"))
+		for _, key := range wenmo.ParamKeys() {
+			if slices.Contains(samplingKeys, key.Name) {
+				set.Var(&paramFlag{&f.options.Params, key}, strings.ReplaceAll(key.Name, "_", "-"), paramHelp(key))
+			}
+		}
+	})
 }
 
 func (f *evalFlags) registerRows(set *pflag.FlagSet) {
@@ -162,7 +179,8 @@ func (f *evalFlags) writePage(results []*wenmo.EvalResult) error {
 	return errors.Join(err, file.Close())
 }
 
-// resultTable is a table of the figures, and one of those of the subsets.
+// resultTable is a table of the figures, and those of the subsets and of what was
+// found.
 func resultTable(r *wenmo.EvalResult) string {
 	rows := [][]string{{r.Task, ">" + say("eval.rows", r.Count), ""}}
 	for i, m := range r.Metrics {
@@ -176,6 +194,9 @@ func resultTable(r *wenmo.EvalResult) string {
 		rows = append(rows, []string{"  " + m.Name, m.Value.String(), between})
 	}
 	text := table(rows)
+	if r.Sampling != nil {
+		text += "\n  " + r.Sampling.String()
+	}
 	if header, groups := r.GroupTable(); len(groups) > 0 {
 		for i := range header {
 			header[i] = ">" + header[i]
@@ -183,5 +204,22 @@ func resultTable(r *wenmo.EvalResult) string {
 		header[0], header[1] = say("eval.subset"), ">"+say("eval.subset_rows")
 		text += "\n\n" + table(append([][]string{header}, groups...))
 	}
+	if len(r.Findings) > 0 {
+		text += "\n\n" + findingTable(r)
+	}
 	return text
+}
+
+// findingTable shows the first findings, each on a line.
+func findingTable(r *wenmo.EvalResult) string {
+	const most, width = 10, 60
+	rows := [][]string{{say("eval.place"), say("eval.found"), say("eval.found_text")}}
+	for _, f := range r.Findings[:min(most, len(r.Findings))] {
+		text := []rune(progress.Tame(strings.Join(strings.Fields(f.Text), " ")))
+		if len(text) > width {
+			text = append(text[:width-1], '…')
+		}
+		rows = append(rows, []string{f.Place(), strings.Join(f.What, ", "), string(text)})
+	}
+	return table(rows)
 }
