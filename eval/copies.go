@@ -4,8 +4,8 @@ import "slices"
 
 // copyFinder finds runs of n tokens of some sequences in documents, which it sees
 // one after the other. All runs of n tokens of a document are looked up by their
-// hash, and compared where one fits. What is in memory is less than 100 bytes for each token of
-// the sequences.
+// hash, and compared where one fits. What is in memory is less than 100 bytes for
+// each token of the sequences.
 type copyFinder struct {
 	n         int
 	sequences [][]int32

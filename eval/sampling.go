@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 
 	"wenmo/engine"
 )
@@ -87,37 +88,33 @@ func (j *job) sample(prompts []Prompt, tokens int) ([]Text, error) {
 	return j.write(prompts, p)
 }
 
+// perPrompt is how many samples each row has, which follow one another.
+func (j *job) perPrompt() int { return max(1, j.opt.Samples) }
+
+// rowOf returns the row of a sample.
+func (j *job) rowOf(sample int) *Row { return &j.rows[sample/j.perPrompt()] }
+
 // samplesOf returns the numbers of the samples that belong to rows.
 func (j *job) samplesOf(items []int) []int {
-	n := max(1, j.opt.Samples)
 	var samples []int
 	for _, i := range items {
-		for k := range n {
-			samples = append(samples, i*n+k)
+		for k := range j.perPrompt() {
+			samples = append(samples, i*j.perPrompt()+k)
 		}
 	}
 	return samples
 }
 
-// sampleRows reads a prompt from each row and samples texts for it. What follows
-// another is of the same prompt or of the next row's.
+// sampleRows samples texts for the prompts of the rows.
 func (j *job) sampleRows(prompts []Prompt, tokens int) ([]Text, error) {
-	n := max(1, j.opt.Samples)
 	var each []Prompt
 	for _, p := range prompts {
-		for range n {
-			each = append(each, p)
-		}
+		each = append(each, slices.Repeat([]Prompt{p}, j.perPrompt())...)
 	}
 	return j.sample(each, tokens)
 }
 
-// find keeps a finding about sample i of the rows, if there is something about it.
-func (j *job) find(i int, what []string, text string) {
-	r := &j.rows[i/max(1, j.opt.Samples)]
-	j.note(r, what, text)
-}
-
+// note keeps a finding, if there is something to be told of the text.
 func (j *job) note(r *Row, what []string, text string) {
 	if len(what) > 0 && len(j.findings) < findingsKept {
 		j.findings = append(j.findings, Finding{r.File, r.Line, what, text})

@@ -38,9 +38,9 @@ var poems = Task{
 		}
 		written := make([]writtenPoem, len(texts))
 		for i, t := range texts {
-			form, _ := formOf(&j.rows[i/max(1, j.opt.Samples)])
+			form, _ := formOf(j.rowOf(i)) // as parse did
 			written[i] = writtenPoem{ReadPoem(t.Text, form, table), !t.Ended, table != nil}
-			j.find(i, written[i].faults(), t.Text)
+			j.note(j.rowOf(i), written[i].faults(), t.Text)
 		}
 		return func(items []int) []Metric { return poemMetrics(written, j.samplesOf(items), table != nil) }, nil
 	},

@@ -36,7 +36,7 @@ var stories = Task{
 		told := make([]story, len(texts))
 		for i, t := range texts {
 			told[i] = newStory(t)
-			j.find(i, told[i].faults(), t.Text)
+			j.note(j.rowOf(i), told[i].faults(), t.Text)
 		}
 		return func(items []int) []Metric { return storyMetrics(told, j.samplesOf(items)) }, nil
 	},
