@@ -18,12 +18,22 @@ import (
 
 // Names of the models.
 const (
-	Chat = "wenmo-mini" // continues texts and answers
+	Chat       = "wenmo-mini"            // continues texts and answers
+	Moderation = "wenmo-mini-moderation" // finds harmful content
+	Intent     = "wenmo-mini-intent"     // finds what a user wants of an assistant
 )
 
-//go:embed wenmo-mini.gguf
-var chat []byte
+var (
+	//go:embed wenmo-mini.gguf
+	chat []byte
+	//go:embed wenmo-mini-moderation.gguf
+	moderation []byte
+	//go:embed wenmo-mini-intent.gguf
+	intent []byte
+)
 
 func init() {
 	wenmo.Register(wenmo.Builtin{Name: Chat, Data: chat})
+	wenmo.Register(wenmo.Builtin{Name: Moderation, Data: moderation})
+	wenmo.Register(wenmo.Builtin{Name: Intent, Data: intent})
 }

@@ -158,7 +158,7 @@ line, and the answers are printed as they are.`,
 wenmo chat -m my-chat --system "Answer in one sentence." --temperature 0.8
 printf 'Hello!\nWho are you?\n' | wenmo chat -m my-chat`,
 	"flag.system":      "`TEXT` that tells the model, before the conversation, how to answer",
-	"chat.embedded":    `%s is a small model that was trained with wenmo alone. It tells short stories in simple English, writes Chinese quatrains, answers couplets, explains words and idioms, and makes small talk. It knows nothing reliably, cannot calculate or program, and often makes things up. /model NAME opens a larger one.`,
+	"chat.embedded":    `%s is a small model that was trained with wenmo alone. It tells short stories in simple English, writes Chinese quatrains, answers couplets and greetings, each message by itself. It knows nothing reliably, cannot calculate or program, and often makes things up. /model NAME opens a larger one.`,
 	"chat.hello":       "Enter sends · Alt+Enter or Ctrl+J: a new line · PgUp, PgDn scroll · /help",
 	"chat.placeholder": "Your message",
 	"chat.help": `/model NAME      talk with another model: a directory, a file, a name
@@ -264,8 +264,12 @@ wenmo fill-mask -m my-bert --file texts.jsonl --json`,
 
 	"classify.short": "Classify texts",
 	"classify.long": `Say which class a text, or a pair of texts, belongs to: one class, several labels, or
-a value, as the model was fine-tuned.`,
-	"classify.example": `wenmo classify -m my-classifier "What a lovely film!"
+a value, as the model was fine-tuned. Two such models are part of wenmo: the one that is
+used when none is named says whether a text is harmful, wenmo-mini-intent what a user
+wants of an assistant.`,
+	"classify.example": `wenmo classify "You are all worth nothing."
+wenmo classify -m wenmo-mini-intent "Wake me at seven tomorrow."
+wenmo classify -m my-classifier "What a lovely film!"
 wenmo classify -m my-nli "It rains." --pair "The street is wet."
 wenmo classify -m my-classifier --file reviews.jsonl --top-k 1 --json`,
 	"classify.none":          "no label",
