@@ -46,6 +46,7 @@ func (m *Model) evalModel() eval.Model {
 	switch m.m.Head {
 	case model.CausalHead:
 		e.LogLikelihood, e.Generate = m.logLikelihoods, m.writeTexts
+		e.Chats = m.template != nil || m.tmplErr != nil
 		e.Encode = m.encodeTexts
 		e.Decode = func(ids []int32) string { return m.tok.Decode(ids, true) }
 	case model.MaskedHead:

@@ -123,7 +123,7 @@ func (j *job) note(r *Row, what []string, text string) {
 
 // promptOf reads what a row asks of the model: "messages", without the answer that
 // may end them, or "prompt", a text to go on from.
-func promptOf(r *Row) (p Prompt, err error) {
+func (j *job) promptOf(r *Row) (p Prompt, err error) {
 	messages := r.Messages
 	if n := len(messages); n > 0 && messages[n-1].Role == "assistant" {
 		messages = messages[:n-1]
@@ -136,6 +136,10 @@ func promptOf(r *Row) (p Prompt, err error) {
 			return p, errors.New("the conversation asks nothing")
 		}
 		p.Text, err = r.text("prompt", "messages")
+		return p, err
+	}
+	if !j.model.Chats {
+		err = errors.New(`a conversation, but the model has no chat template: give a text to go on from as "prompt"`)
 	}
 	return p, err
 }

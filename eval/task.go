@@ -28,6 +28,7 @@ type Model struct {
 	Encode func(texts []string) [][]int32 // without special tokens
 	Decode func(ids []int32) string
 
+	Chats      bool          // it has a chat template, which Messages want
 	Params     engine.Params // the model's own, of generation
 	Labels     []string      // of Classify and Tag: the name of each class
 	Regression bool          // Classify gives numbers, not classes

@@ -74,7 +74,7 @@ func (j *job) freeSamples() ([]Text, error) {
 			if err != nil {
 				return nil, err
 			}
-			p, err := promptOf(&Row{doc})
+			p, err := j.promptOf(&Row{doc})
 			if err != nil {
 				return nil, fmt.Errorf("%s:%d: %w", doc.File, doc.Line, err)
 			}
@@ -135,6 +135,9 @@ func (c *corpusReader) readAll() error {
 		}
 	}
 	c.encode()
+	if c.read == 0 {
+		return errNoRow
+	}
 	if len(c.requests) == 0 && len(c.copied) == 0 {
 		return fmt.Errorf("no document of the data has %d tokens", 2*copyTokens)
 	}

@@ -27,7 +27,7 @@ var poems = Task{
 			if _, err := formOf(r); err != nil {
 				return Prompt{}, err
 			}
-			return promptOf(r)
+			return j.promptOf(r)
 		})
 		if err != nil {
 			return nil, err

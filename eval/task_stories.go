@@ -25,7 +25,7 @@ var stories = Task{
 		if err := j.writes(); err != nil {
 			return nil, err
 		}
-		prompts, err := parse(j, promptOf)
+		prompts, err := parse(j, j.promptOf)
 		if err != nil {
 			return nil, err
 		}

@@ -82,6 +82,7 @@ func fake() Model {
 			}
 			return string(b)
 		},
+		Chats:  true,
 		Params: engine.DefaultParams(),
 		Classify: func(_ context.Context, texts []TextPair, _ func(int)) ([]Scores, error) {
 			var out []Scores

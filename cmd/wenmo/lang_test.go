@@ -97,7 +97,7 @@ func TestTranslated(t *testing.T) {
 		}
 	}
 	for key, text := range english {
-		if hasHan(text) && key != "welcome" && key != "root.long" {
+		if hasHan(text) && key != "welcome" && key != "root.long" && key != "eval.long" { // it names forms of poems
 			t.Errorf("%s is not English: %q", key, text)
 		}
 	}
