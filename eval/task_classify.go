@@ -109,7 +109,7 @@ func textPair(r *Row) (t TextPair, err error) {
 func labelOf(r *Row, labels []string) (int, error) {
 	for _, field := range []string{"label_desc", "label", "intent", "class"} {
 		s, ok := r.String(field)
-		if list, err := r.texts(field); !ok && err == nil && len(list) == 1 {
+		if list, err := r.texts(field); err == nil && len(list) == 1 {
 			s, ok = list[0], true
 		}
 		if !ok {

@@ -443,6 +443,12 @@ func TestMultiLabel(t *testing.T) {
 	if r.Count != 5 || r.Broken != 1 {
 		t.Errorf("%d rows, %d broken, want 5 and 1", r.Count, r.Broken)
 	}
+	m.MultiLabel = false
+	one := write(t, `{"words":"aa","of":"A"}`, `{"words":"c","of":"c"}`, `{"words":"b","of":"d"}`)
+	if r, err := Evaluate(t.Context(), m, "classify", one, Options{Templates: dataset.Templates{Text: "{{ words }}", Label: "{{ of }}"}}); err != nil || r.Count != 3 || math.Abs(float64(r.Metrics[0].Value)-2./3) > 1e-12 {
+		t.Errorf("a label by a template: %+v, error %v, want two of three", r, err)
+	}
+	m.MultiLabel = true
 	odd := write(t, `{"words":"ab","of":"a-b"}`, `{"words":"","of":"c"}`, `{"words":"e","of":""}`)
 	opt := Options{Templates: dataset.Templates{Text: "{{ words }}", Label: "{% for l in of.split('-') %}{{ l }}\n{% endfor %}"}}
 	if r, err := Evaluate(t.Context(), m, "multilabel", odd, opt); err != nil || r.Count != 2 || r.Metrics[0].Value != 1 {

@@ -264,12 +264,8 @@ wenmo fill-mask -m my-bert --file texts.jsonl --json`,
 
 	"classify.short": "Classify texts",
 	"classify.long": `Say which class a text, or a pair of texts, belongs to: one class, several labels, or
-a value, as the model was fine-tuned. Two such models are part of wenmo: the one that is
-used when none is named says whether a text is harmful, wenmo-mini-intent what a user
-wants of an assistant.`,
-	"classify.example": `wenmo classify "You are all worth nothing."
-wenmo classify -m wenmo-mini-intent "Wake me at seven tomorrow."
-wenmo classify -m my-classifier "What a lovely film!"
+a value, as the model was fine-tuned.`,
+	"classify.example": `wenmo classify -m my-classifier "What a lovely film!"
 wenmo classify -m my-nli "It rains." --pair "The street is wet."
 wenmo classify -m my-classifier --file reviews.jsonl --top-k 1 --json`,
 	"classify.none":          "no label",

@@ -259,11 +259,8 @@ wenmo fill-mask -m my-bert --file texts.jsonl --json`,
 
 	"classify.short": "给文字分类",
 	"classify.long": `说出一段文字（或一对文字）属于哪一类：单个类别、多个标签或一个数值，
-取决于模型如何微调。wenmo 内置了两个这样的模型：没有指定模型时用的那个判断文字是否有害，
-wenmo-mini-intent 判断用户想让助手做什么（英文）。`,
-	"classify.example": `wenmo classify "你们这些人一文不值。"
-wenmo classify -m wenmo-mini-intent "Wake me at seven tomorrow."
-wenmo classify -m my-classifier "这部电影真好看！"
+取决于模型如何微调。`,
+	"classify.example": `wenmo classify -m my-classifier "这部电影真好看！"
 wenmo classify -m my-nli "下雨了。" --pair "街道湿了。"
 wenmo classify -m my-classifier --file reviews.jsonl --top-k 1 --json`,
 	"classify.none":          "没有标签",
