@@ -68,8 +68,18 @@ func TestRealModel(t *testing.T) {
 // wenmoOutput runs the command in a process of its own.
 func wenmoOutput(t *testing.T, env []string, args ...string) string {
 	t.Helper()
+	return wenmoFed(t, env, "", args...)
+}
+
+// wenmoFed runs the command in a process of its own that reads a text, as at the
+// end of a pipe; "": nothing.
+func wenmoFed(t *testing.T, env []string, text string, args ...string) string {
+	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "wenmo", args...)
 	cmd.Env = append(os.Environ(), env...)
+	if text != "" {
+		cmd.Stdin = strings.NewReader(text)
+	}
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
