@@ -52,9 +52,7 @@ func (m *Model) evalModel() eval.Model {
 	case model.MaskedHead:
 		e.LogLikelihood = m.logLikelihoods
 	case model.SequenceHead:
-		if m.m.Problem != model.MultiLabel {
-			e.Classify = m.scoreTexts
-		}
+		e.Classify = m.scoreTexts
 	case model.TokenHead:
 		e.Tag = m.tagWords
 	case model.SpanHead:
