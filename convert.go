@@ -92,6 +92,13 @@ func (s *source) writeGGUF(ctx context.Context, dst string, opt ConvertOptions) 
 	if err != nil {
 		return err
 	}
+	generation, _, err := s.generationConfig()
+	if err != nil {
+		return err
+	}
+	if generation != nil {
+		pairs = append(pairs, checkpoint.KV{Key: checkpoint.KeyGenerationConfig, Value: string(generation)})
+	}
 	mix := orDefault(opt.DType, "auto")
 	if mix == "auto" {
 		mix = s.storedType()
@@ -118,6 +125,12 @@ func (s *source) tokenizerPairs() ([]checkpoint.KV, error) {
 		return nil, err
 	}
 	tokenizer.PadGGUF(meta, s.config.Int("vocab_size"))
+	for _, name := range []string{"bos", "eos"} { // of which tokenizer_config.json may say nothing
+		key := "tokenizer.ggml." + name + "_token_id"
+		if id, ok := firstID(s.config.Raw()[name+"_token_id"]); ok && meta[key] == nil {
+			meta[key] = id
+		}
+	}
 	keys := make([]string, 0, len(meta))
 	for k := range meta {
 		keys = append(keys, k)
@@ -128,6 +141,15 @@ func (s *source) tokenizerPairs() ([]checkpoint.KV, error) {
 		pairs[i] = checkpoint.KV{Key: k, Value: meta[k]}
 	}
 	return pairs, nil
+}
+
+// firstID is an id of config.json, or the first of a list of them.
+func firstID(v any) (uint32, bool) {
+	if list, ok := v.([]any); ok && len(list) > 0 {
+		v = list[0]
+	}
+	id, ok := v.(float64)
+	return uint32(id), ok && id >= 0
 }
 
 // noTokenizer says that an error only tells that there is no tokenizer.

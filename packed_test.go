@@ -129,6 +129,16 @@ func TestUnpack(t *testing.T) {
 			if files[i], err = os.ReadFile(name); err != nil {
 				t.Fatal(err)
 			}
+			m, err := Open(t.Context(), name, Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if p := m.Params(); !slices.Equal(p.EOSTokenID, []int32{3, 0}) || p.TopK != 7 || !p.DoSample {
+				t.Errorf("%s: of %s come the parameters %+v", dtype, src, p)
+			}
+			if err := m.Close(); err != nil {
+				t.Error(err)
+			}
 		}
 		if !slices.Equal(files[0], files[1]) {
 			t.Errorf("%s: the GGUF files differ", dtype)

@@ -183,6 +183,11 @@ func locate(ctx context.Context, name string, opt Options) (string, error) {
 
 // looksLocal says that a name can only be meant as a path.
 func looksLocal(name string) bool {
+	if _, err := hub.ParseName(name); err == nil {
+		if at := strings.IndexAny(name, "@:"); at > 0 { // a revision or a file of a repository
+			name = name[:at]
+		}
+	}
 	return filepath.IsAbs(name) || strings.HasPrefix(name, ".") || strings.HasSuffix(name, ".gguf") ||
 		strings.HasSuffix(name, string(filepath.Separator)) || strings.Count(filepath.ToSlash(name), "/") > 1
 }

@@ -3,6 +3,7 @@ package checkpoint
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
 	"math/bits"
 	"sort"
 )
@@ -174,7 +175,7 @@ func (c *cursor) tensorInfo(i int) (tensorInfo, error) {
 	if t.dtype, ok = ggufTypes[number]; !ok {
 		return t, fmt.Errorf("%s: tensor %q: type %d is not supported", c.path, t.name, number)
 	}
-	if t.elements, ok = elements(t.shape); !ok {
+	if t.elements, ok = elements(t.shape); !ok || t.elements/t.dtype.BlockLen() > math.MaxInt/t.dtype.RowBytes(t.dtype.BlockLen()) {
 		return t, fmt.Errorf("%s: tensor %q: shape %v is too large", c.path, t.name, t.shape)
 	}
 	if k := t.rowLen(); k%t.dtype.BlockLen() != 0 {

@@ -455,3 +455,19 @@ func BenchmarkCheckFinite(b *testing.B) {
 		})
 	}
 }
+
+// TestGGUFOfHugeShape: the size in bytes of a shape may not wrap around.
+func TestGGUFOfHugeShape(t *testing.T) {
+	header, _, err := ggufHeader([]KV{{keyArchitecture, "llama"}}, []Out{{Name: "w", DType: F32, Shape: []int{1, 1, 1, 1}, Data: make([]byte, 4)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	data := append(header, make([]byte, 300)...)
+	at := bytes.Index(data, []byte{'w', 4, 0, 0, 0}) + 5
+	for i, n := range []uint64{65536, 65536, 32768, 32768} {
+		binary.LittleEndian.PutUint64(data[at+8*i:], n)
+	}
+	if err := (&File{path: "huge.gguf"}).parseGGUF("huge.gguf", data); err == nil || !strings.Contains(err.Error(), "too large") {
+		t.Errorf("error %v, want one of a shape too large", err)
+	}
+}

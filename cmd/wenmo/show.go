@@ -15,6 +15,7 @@ import (
 
 	"wenmo"
 	"wenmo/internal/progress"
+	"wenmo/internal/readfile"
 )
 
 func showCommand() *cobra.Command {
@@ -92,7 +93,7 @@ func configOf(r wenmo.Report) ([][]string, error) {
 		return rows, nil
 	}
 	name := filepath.Join(folderOf(r), "config.json")
-	data, err := os.ReadFile(name)
+	data, err := readfile.Regular(name)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil
 	}
@@ -105,7 +106,7 @@ func configOf(r wenmo.Report) ([][]string, error) {
 	}
 	for key, value := range config {
 		if value != nil {
-			rows = append(rows, []string{key, plainValue(value)})
+			rows = append(rows, []string{progress.Tame(key), plainValue(value)})
 		}
 	}
 	slices.SortFunc(rows, func(a, b []string) int { return strings.Compare(a[0], b[0]) })
