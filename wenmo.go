@@ -50,7 +50,7 @@ type Options struct {
 	// Adapter is the directory of a LoRA, as PEFT writes it, that is added to the
 	// model; "": none.
 	Adapter string
-	// PrefillChunk is how many tokens of a prompt are computed in a pass; 0: 512.
+	// PrefillChunk is how many tokens of a prompt are computed in a pass; 0: 256.
 	PrefillChunk int
 	// Pull lets Open download a model that is not there.
 	Pull bool
