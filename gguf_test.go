@@ -58,3 +58,17 @@ func TestFixtureGGUFTokenize(t *testing.T) {
 }
 
 func unspaced(s string) string { return strings.ReplaceAll(s, " ", "") }
+
+// TestMetadataIsDropped: what the tokenizer was made of is not kept beside it.
+func TestMetadataIsDropped(t *testing.T) {
+	testkit.Folders(t, "model.gguf", func(t *testing.T, dir string) {
+		m, err := Open(t.Context(), filepath.Join(dir, "model.gguf"), Options{Threads: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer m.Close()
+		if n := len(m.src.file.Metadata()) + len(m.src.file.Pairs()); n > 0 {
+			t.Errorf("%d values are kept", n)
+		}
+	}, "gguf_q8_0")
+}

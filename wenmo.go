@@ -23,6 +23,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"sync"
 
@@ -49,7 +50,7 @@ type Options struct {
 	// Adapter is the directory of a LoRA, as PEFT writes it, that is added to the
 	// model; "": none.
 	Adapter string
-	// PrefillChunk is how many tokens of a prompt are computed in a pass; 0: 512.
+	// PrefillChunk is how many tokens of a prompt are computed in a pass; 0: 256.
 	PrefillChunk int
 	// Pull lets Open download a model that is not there.
 	Pull bool
@@ -192,13 +193,18 @@ func looksLocal(name string) bool {
 		strings.HasSuffix(name, string(filepath.Separator)) || strings.Count(filepath.ToSlash(name), "/") > 1
 }
 
-// load reads the tokenizer while the weights are packed.
+// load reads the tokenizer while the weights are packed, and gives the memory
+// that this took, of which less than half is kept, back to the system.
 func (m *Model) load(ctx context.Context, src *source, dtype model.DType) (err error) {
 	if m.params, err = src.params(); err != nil {
 		return err
 	}
 	var wait sync.WaitGroup
-	wait.Go(func() { m.tok, m.tokens, m.tokErr = src.tokenizer() })
+	wait.Go(func() {
+		m.tok, m.tokens, m.tokErr = src.tokenizer()
+		src.file.DropMetadata()
+		go debug.FreeOSMemory()
+	})
 	if src.adapter == nil {
 		m.m, err = model.Load(ctx, src.config, src.file, dtype, m.pool)
 	} else {

@@ -115,6 +115,7 @@ func openFile(path string) (*File, error) {
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
+	mmap.DontNeed(m.Data) // what the header says is copied
 	return f, nil
 }
 
@@ -239,6 +240,10 @@ func (f *File) Metadata() map[string]any { return f.metadata }
 
 // Pairs returns what Metadata returns, in the order of the file.
 func (f *File) Pairs() []KV { return f.pairs }
+
+// DropMetadata forgets what Metadata and Pairs return: a vocabulary and its
+// merges take some 10 MB.
+func (f *File) DropMetadata() { f.pairs, f.metadata = nil, nil }
 
 // Close unmaps the file.
 func (f *File) Close() error {

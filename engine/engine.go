@@ -26,7 +26,7 @@ type Options struct {
 }
 
 // DefaultChunk is how many tokens of a prompt are computed in a pass.
-const DefaultChunk = 512
+const DefaultChunk = 256
 
 // Request asks for the continuation of a prompt.
 type Request struct {

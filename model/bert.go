@@ -53,8 +53,11 @@ func (b *bert) Forward(g *tensor.Graph, batch *nn.Batch) *tensor.Tensor {
 	return batch.Select(g, x)
 }
 
+// Forward returns the stream after the layer. Outside training it overwrites x.
 func (l *bertLayer) Forward(g *tensor.Graph, x *tensor.Tensor, batch *nn.Batch) *tensor.Tensor {
-	x = l.norm.Forward(g, g.Add(g.Dropout(l.attention.Forward(g, x, batch), l.dropout), x))
+	mark := g.Mark()
+	a := l.norm.Forward(g, g.Add(g.Dropout(l.attention.Forward(g, x, batch), l.dropout), x))
+	x = g.Reuse(mark, a, x)
 	return l.mlpNorm.Forward(g, g.Add(g.Dropout(l.mlp.Forward(g, x), l.dropout), x))
 }
 

@@ -41,8 +41,9 @@ type Loader struct {
 	dtype  DType
 	pool   *kernel.Pool
 	taken  map[string]bool
-	plan   *plan    // where set, what is taken is noted there, and not packed
-	memory [][]byte // of what was packed
+	work   []packScratch // of the pool's workers, for one weight after the other
+	plan   *plan         // where set, what is taken is noted there, and not packed
+	memory [][]byte      // of what was packed
 	bytes  int
 	bf16   bool // some weight is in bfloat16
 	err    error
@@ -266,7 +267,8 @@ func (l *Loader) packer(name string, out, in int, layout Layout) (*packer, bool)
 		shape = []int{in, rows}
 	}
 	t, ok := l.take(name, shape)
-	return &packer{t: t, layout: layout, w: &tensor.Weight{Name: name, Out: out, In: in}, dtype: l.target(name, t, in, layout)}, ok
+	w := &tensor.Weight{Name: name, Out: out, In: in}
+	return &packer{t: t, layout: layout, w: w, dtype: l.target(name, t, in, layout), scratch: &l.work}, ok
 }
 
 // Table returns the embedding of that name as it lies in the file; rows are

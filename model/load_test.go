@@ -3,6 +3,7 @@ package model
 import (
 	"encoding/binary"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"math"
 	"os"
@@ -159,6 +160,35 @@ func TestTableNaN(t *testing.T) {
 	want := `tensor "` + name + `": element [5, 3] is NaN`
 	if err := table.Row(dst, row); err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("%v, want %s", err, want)
+	}
+}
+
+// TestPackingScratch: weights are packed one after the other in the same memory.
+func TestPackingScratch(t *testing.T) {
+	file, err := checkpoint.Open(slim("decoder_llama_mha"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	pool := kernel.NewPool(1)
+	defer pool.Close()
+	l := NewLoader(file, F32, pool)
+	var scratch *float32
+	for i := range l.Layers(2) {
+		name := fmt.Sprintf("model.layers.%d.self_attn.q_proj.weight", i)
+		stored, _ := file.Tensor(name)
+		l.Weight(name, stored.Shape[0], stored.Shape[1], Layout{})
+		if l.Err() != nil {
+			t.Fatal(l.Err())
+		}
+		p := &l.work[0].values[0]
+		if scratch != nil && p != scratch {
+			t.Error("each weight takes scratch of its own")
+		}
+		scratch = p
+	}
+	if err := free(l.memory); err != nil {
+		t.Error(err)
 	}
 }
 

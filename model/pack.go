@@ -19,7 +19,7 @@ type packer struct {
 	dtype   checkpoint.DType // of the panels
 	memory  []byte           // of the panels; nil where they lie in the file
 	conv    []float32        // a Conv1D weight, widened, [in, out]
-	scratch []packScratch    // of the workers
+	scratch *[]packScratch   // of the workers, which other packers use before and after
 	panel   int              // where the part under way begins
 
 	mu    sync.Mutex
@@ -43,7 +43,9 @@ func (p *packer) run(pool *kernel.Pool) error {
 	if err := p.prepare(); err != nil {
 		return err
 	}
-	p.scratch = make([]packScratch, pool.Threads())
+	if *p.scratch == nil {
+		*p.scratch = make([]packScratch, pool.Threads())
+	}
 	err := p.t.Guard(func() error {
 		// Some panels at a time, so that little of the file is in memory at once.
 		panels := (p.w.Out + 15) / 16
@@ -54,7 +56,7 @@ func (p *packer) run(pool *kernel.Pool) error {
 		}
 		return nil
 	})
-	p.scratch, p.conv = nil, nil
+	p.conv = nil
 	if err == nil {
 		err = p.first
 	}
@@ -82,13 +84,13 @@ func (p *packer) prepare() error {
 }
 
 // mappedAtOnce bounds the bytes of a file that packing keeps mapped in memory.
-const mappedAtOnce = 16 << 20
+const mappedAtOnce = 4 << 20
 
 func (p *packer) Do(worker, i int) {
 	panel := p.panel + i
 	row0 := panel * 16
 	rows := min(16, p.w.Out-row0)
-	if err := p.pack(&p.scratch[worker], panel, row0, rows); err != nil {
+	if err := p.pack(&(*p.scratch)[worker], panel, row0, rows); err != nil {
 		p.fail(err)
 	}
 }

@@ -23,8 +23,10 @@ type Block struct {
 	Dropout       float32 // of each part's output, while training
 }
 
-// Forward returns the residual stream after the block.
+// Forward returns the residual stream after the block. Outside training it
+// overwrites x with the stream between its parts.
 func (l *Block) Forward(g *tensor.Graph, x *tensor.Tensor, b *Batch) *tensor.Tensor {
+	stream, mark := x, g.Mark()
 	in := l.InputNorm.Forward(g, x)
 	a := l.PostAttention.Forward(g, l.Attention.Forward(g, in, b))
 	a = g.Dropout(a, l.Dropout)
@@ -35,7 +37,7 @@ func (l *Block) Forward(g *tensor.Graph, x *tensor.Tensor, b *Batch) *tensor.Ten
 	if l.FromNorm {
 		x = in
 	}
-	x = l.AttentionSum.Forward(g, g.Add(x, a))
+	x = g.Reuse(mark, l.AttentionSum.Forward(g, g.Add(x, a)), stream)
 	in = l.MLPNorm.Forward(g, x)
 	m := l.PostMLP.Forward(g, l.MLP.Forward(g, in))
 	if l.FromNorm {

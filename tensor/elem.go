@@ -145,13 +145,17 @@ func derive(act Activation, dx, dy, x []float32) {
 }
 
 // Gated returns act(gate)·up, [tokens, n], where x [tokens, 2n] holds gate and
-// then up (Shazeer 2020: SwiGLU, GeGLU).
+// then up (Shazeer 2020: SwiGLU, GeGLU). Without a tape, which needs both, it
+// takes the place of gate: these are the largest activations of a layer.
 func (g *Graph) Gated(x *Tensor, act Activation) *Tensor {
+	if g.tape == nil {
+		out := g.Columns(x, 0, x.Cols/2)
+		g.eachRow(rowTask{run: gatedRow, x: x, out: out, act: act})
+		return out
+	}
 	out := g.New(x.Rows, x.Cols/2)
 	g.eachRow(rowTask{run: gatedRow, x: x, out: out, act: act})
-	if g.tape != nil {
-		g.record(node{back: rowsBack, row: gatedBack, x: x, out: out, act: act})
-	}
+	g.record(node{back: rowsBack, row: gatedBack, x: x, out: out, act: act})
 	return out
 }
 

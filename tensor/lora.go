@@ -67,15 +67,15 @@ func magnitudeColumns(_ *Graph, n *node, _, i int) {
 // RowNorms sets dst to the lengths of the rows of w + s·b·a, the matrix that an
 // adapter of matrices a [r, in] and b [out, r] makes of w.
 func (g *Graph) RowNorms(dst []float32, w, a, b *Weight, s float32) {
-	rows := g.take(a.Out * a.In)
+	mark := g.Mark() // nothing here outlives the call
+	rows := alloc[float32](&g.mem, a.Out*a.In)
 	for i := range a.Out {
 		a.Row(rows[i*a.In:(i+1)*a.In], i)
 	}
-	scratch := g.take(g.pool.Threads() * (w.In + a.Out))
+	scratch := alloc[float32](&g.mem, g.pool.Threads()*(w.In+a.Out))
 	g.tasks.norms = normTask{dst: dst, w: w, b: b, s: s, a: rows, scratch: scratch}
 	g.pool.Run(&g.tasks.norms, w.panels())
-	g.give(scratch)
-	g.give(rows)
+	g.rewind(mark)
 }
 
 type normTask struct {

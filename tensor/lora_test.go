@@ -2,7 +2,9 @@ package tensor_test
 
 import (
 	"math"
+	"testing"
 
+	"wenmo/kernel"
 	"wenmo/tensor"
 )
 
@@ -81,4 +83,28 @@ func doraNorms(s size) []float64 {
 		norms[i] = math.Sqrt(norms[i])
 	}
 	return norms
+}
+
+// TestRowNormsReuse: what RowNorms works in is not handed out again where the
+// pass has reused its memory meanwhile.
+func TestRowNormsReuse(t *testing.T) {
+	pool := kernel.NewPool(1)
+	defer pool.Close()
+	g := tensor.NewGraph(pool)
+	defer g.Close()
+	w, a, b := doraWeights(&env{size: small, g: g})
+	norm := make([]float32, w.Out)
+	keep := g.New(1, 1)
+	mark := g.Mark()
+	x := g.New(1, 1)
+	g.RowNorms(norm, w, a, b, 0.5)
+	g.Reuse(mark, x, keep)
+	live := g.New(64, 64)
+	clear(live.Data)
+	g.RowNorms(norm, w, a, b, 0.5)
+	for i, v := range live.Data {
+		if v != 0 {
+			t.Fatalf("element %d of a tensor made before has become %v", i, v)
+		}
+	}
 }

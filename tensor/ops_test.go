@@ -392,6 +392,31 @@ func TestOpsThreads(t *testing.T) {
 	}
 }
 
+// TestOpsWithoutTape demands the same bits where nothing is recorded and
+// operations may overwrite what they read.
+func TestOpsWithoutTape(t *testing.T) {
+	pool := kernel.NewPool(2)
+	defer pool.Close()
+	for _, o := range ops {
+		if o.name == "dropout" {
+			continue // there is none then
+		}
+		t.Run(o.name, func(t *testing.T) {
+			g := tensor.NewGraph(pool)
+			defer g.Close()
+			y := o.run(o.env(g, long))
+			if err := g.Err(); err != nil {
+				t.Fatal(err)
+			}
+			var got []float32
+			for i := range y.Rows {
+				got = append(got, y.Row(i)...)
+			}
+			compare(t, "result", got, o.compute(t, long, 2)[0], 0, 0)
+		})
+	}
+}
+
 // inputs returns the operands' values: the same for the same shape.
 func (o *op) inputs(s size) [][]float32 {
 	var in [][]float32

@@ -72,7 +72,7 @@ func (g *Graph) leave(p place) {
 	t := &g.kept
 	g.spareFree = t.free[:0]
 	t.free, t.scratch, t.width = p.free, p.scratch, p.width
-	g.mem.at, g.mem.used, g.used = p.mark.chunk, p.mark.bytes, p.mark.heads
+	g.rewind(p.mark)
 }
 
 // Part is a loss over rows that can be computed a few rows at a time.

@@ -98,17 +98,20 @@ func (g *Graph) Mark() Mark { return Mark{g.mem.at, g.mem.used, g.used} }
 
 // Reuse copies x into keep, which is older than the mark, takes back the memory
 // of everything made since the mark, and returns keep: a pass needs memory for
-// one layer, not for all. With a tape, which needs all, it returns x.
+// half a layer, not for all. In training, which needs all, it returns x.
 func (g *Graph) Reuse(m Mark, x, keep *Tensor) *Tensor {
-	if g.tape != nil {
+	if g.training {
 		return x
 	}
 	for i := range x.Rows {
 		copy(keep.Row(i), x.Row(i))
 	}
-	g.mem.at, g.mem.used, g.used = m.chunk, m.bytes, m.heads
+	g.rewind(m)
 	return keep
 }
+
+// rewind takes back the memory of everything made since the mark.
+func (g *Graph) rewind(m Mark) { g.mem.at, g.mem.used, g.used = m.chunk, m.bytes, m.heads }
 
 // Close returns the graph's memory to the system. Its tensors must no longer
 // be used.

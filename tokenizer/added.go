@@ -189,8 +189,11 @@ func (a *addedTokens) merge(x *vocabIndex) (vocab, error) {
 		}
 		size = max(size, int(id)+1)
 	}
-	all := make(vocab, size)
-	copy(all, x.tokens)
+	all := x.tokens
+	if slices.ContainsFunc(ids, func(id int32) bool { return int(id) < len(all) && all[id] == "" }) {
+		all = slices.Clone(all) // the model has a gap there
+	}
+	all = slices.Grow(all, size-len(all))[:size] // else they share what memory there is
 	for _, id := range ids {
 		content := a.byID[id].Content
 		if known := x.id(content); known >= 0 && known != id {

@@ -148,3 +148,33 @@ func FuzzFromGGUF(f *testing.F) {
 		}
 	})
 }
+
+// TestVocabShared looks at how often a large vocabulary is in memory: once, with
+// its index, for a model and its added tokens.
+func TestVocabShared(t *testing.T) {
+	tok, err := FromGGUF(smallGGUF(), "m.gguf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := tok.spec.Model.(*bpe)
+	if &tok.all[0] != &m.Vocab[0] || tok.index != m.index {
+		t.Error("the vocabulary or its index is there twice")
+	}
+}
+
+// TestAddedTokenInGap: an added token that fills a gap of the model's vocabulary
+// does not become part of it.
+func TestAddedTokenInGap(t *testing.T) {
+	const file = `{"added_tokens":[{"id":1,"content":"<x>"},{"id":3,"content":"<y>"}],
+		"model":{"type":"WordLevel","unk_token":"a","vocab":{"a":0,"c":2}}}`
+	tok, err := Parse([]byte(file), "tokenizer.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(tok.all, " "); got != "a <x> c <y>" {
+		t.Errorf("tokens %q", got)
+	}
+	if got := strings.Join(tok.spec.Model.tokens(), " "); got != "a  c" {
+		t.Errorf("the model's tokens %q", got)
+	}
+}

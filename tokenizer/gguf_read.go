@@ -113,7 +113,7 @@ func (m ggufMeta) gpt2(v *ggufVocab) (s spec, err error) {
 	if err != nil {
 		return s, err
 	}
-	model := &bpe{Vocab: v.tokens, IgnoreMerges: pre.ignoreMerges}
+	model := &bpe{Vocab: v.tokens, index: v.index, IgnoreMerges: pre.ignoreMerges}
 	if model.Merges, err = ggufMerges(v.index, lines); err != nil {
 		return s, fmt.Errorf("metadata %smerges: %w", ggufPrefix, err)
 	}
@@ -185,7 +185,7 @@ func (m ggufMeta) llama(v *ggufVocab) (s spec, err error) {
 	return spec{
 		AddedTokens:   v.addedTokens(),
 		Normalizer:    llamaSpaces(prefix),
-		Model:         &bpe{Vocab: v.tokens, Merges: f.merges(v.index), UnkToken: unk.Token, FuseUnk: true, ByteFallback: f.byteFallback},
+		Model:         &bpe{Vocab: v.tokens, Merges: f.merges(v.index), index: v.index, UnkToken: unk.Token, FuseUnk: true, ByteFallback: f.byteFallback},
 		PostProcessor: m.around(v, true, false, 1, 2),
 		Decoder:       llamaDecoder(prefix),
 	}, nil

@@ -57,7 +57,7 @@ func (d *modelDir) loadBPE() (*Tokenizer, error) {
 	if err != nil {
 		return d.failed("tokenizer_config.json", err)
 	}
-	s.Model = &bpe{Vocab: tokens, Merges: merges}
+	s.Model = &bpe{Vocab: tokens, Merges: merges, index: index}
 	return newTokenizer(s, d.path("vocab.json"))
 }
 

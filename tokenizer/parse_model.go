@@ -185,7 +185,10 @@ func readVocab(r *jsonReader) (vocab, error) {
 			return r.errorf("token %s has the id %d, more than a file of this size can hold", shorten(token), id)
 		}
 		if n := int(id) + 1; n > len(tokens) {
-			tokens = slices.Grow(tokens, n-len(tokens))[:n]
+			if n > cap(tokens) {
+				tokens = slices.Grow(tokens, max(n-len(tokens), len(tokens))) // append grows by a quarter
+			}
+			tokens = tokens[:n]
 		}
 		if tokens[id] != "" {
 			return r.errorf("id %d belongs to the tokens %s and %s", id, shorten(tokens[id]), shorten(token))

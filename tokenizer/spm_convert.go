@@ -138,7 +138,7 @@ func (s *spec) pieces(f *spmFile, c *configFile) (*vocabIndex, error) {
 		}
 		s.Model = m
 	} else {
-		s.Model = &bpe{Vocab: index.tokens, Merges: f.merges(index), UnkToken: c.UNK.Content, FuseUnk: true, ByteFallback: f.byteFallback}
+		s.Model = &bpe{Vocab: index.tokens, Merges: f.merges(index), index: index, UnkToken: c.UNK.Content, FuseUnk: true, ByteFallback: f.byteFallback}
 	}
 	s.AddedTokens, err = f.addedTokens(index, c)
 	return index, err

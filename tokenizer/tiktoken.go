@@ -139,7 +139,7 @@ func (e *tiktokenEncoding) spec(tokens vocab) (s spec, err error) {
 	if err != nil {
 		return s, err
 	}
-	s.Model = &bpe{Vocab: tokens, Merges: rankedMerges(index), IgnoreMerges: true}
+	s.Model = &bpe{Vocab: tokens, Merges: rankedMerges(index), index: index, IgnoreMerges: true}
 	for _, content := range slices.Sorted(maps.Keys(e.Special)) {
 		s.AddedTokens = append(s.AddedTokens, AddedToken{ID: e.Special[content], Content: content, Special: true})
 	}
