@@ -1,4 +1,4 @@
-// Package wenmo opens, runs and serves Transformer language models: Hugging
+// Package wenmo opens, runs and trains Transformer language models: Hugging
 // Face directories and GGUF files, exactly as their reference implementations
 // compute them, on the CPU, in Go alone.
 //

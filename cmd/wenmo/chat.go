@@ -84,7 +84,7 @@ func hello(name string) string {
 	if name != embedded.Chat {
 		return ""
 	}
-	return say("chat.embedded", name)
+	return say("hello.embedded", name)
 }
 
 // another opens the model that takes the place of the first.

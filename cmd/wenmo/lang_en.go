@@ -6,7 +6,7 @@ var english = map[string]string{
 
 First steps
   wenmo                                           talk with the small model inside
-  wenmo run "Once upon a time"                    let it continue a text
+  wenmo run "Once upon a time"                    let it tell a story
   wenmo explain "Once upon a time"                see how it reads a text
   wenmo chat -m Qwen/Qwen2.5-0.5B-Instruct        download a larger one and talk with it
 
@@ -158,7 +158,7 @@ line, and the answers are printed as they are.`,
 wenmo chat -m my-chat --system "Answer in one sentence." --temperature 0.8
 printf 'Hello!\nWho are you?\n' | wenmo chat -m my-chat`,
 	"flag.system":      "`TEXT` that tells the model, before the conversation, how to answer",
-	"chat.embedded":    `%s is a small model that was trained with wenmo alone. It tells short stories in simple English, writes Chinese quatrains, answers couplets and greetings, each message by itself. It knows nothing reliably, cannot calculate or program, and often makes things up. /model NAME opens a larger one.`,
+	"hello.embedded":   `%s is a small model that was trained with wenmo alone. It tells short stories in simple English, writes Chinese quatrains, answers couplets and greetings, each message by itself. It knows nothing reliably, cannot calculate or program, and often makes things up. /model NAME opens a larger one.`,
 	"chat.hello":       "Enter sends · Alt+Enter or Ctrl+J: a new line · PgUp, PgDn scroll · /help",
 	"chat.placeholder": "Your message",
 	"chat.help": `/model NAME      talk with another model: a directory, a file, a name
@@ -407,7 +407,7 @@ wenmo tokenizer train --type unigram --file corpus.txt --vocab 16000 --out my-un
 	"convert.done":             "Wrote %s.",
 	"flag.convert_dtype":       "`TYPE` of the weights; auto is the stored one",
 	"flag.merge":               "make the LoRA in `DIR` part of the weights",
-	"flag.packed":              "lay the weights out as they are computed with: the file opens at once, but only wenmo reads it, and it cannot be converted back",
+	"flag.packed":              "lay the weights out as they are computed with: the file opens at once, but only wenmo reads it, and of some architectures, such as GPT-2, it cannot be converted back",
 	"quantize.short":           "Write a model with smaller weights",
 	"quantize.long":            "Write a model as a GGUF file with weights of 8 or 4 bits.",
 	"quantize.example":         "wenmo quantize my-model my-model-q8.gguf --type q8_0",

@@ -116,7 +116,9 @@ wenmo help 列出全部命令，wenmo help run 说明某个命令。English: WEN
 	"run.long": `续写一段文字；模型带有对话模板时，则作为用户的消息来回答。新的文字随生成随输出。
 本地没有的模型会自动从模型站点下载。没有给出提示词时，读取标准输入。
 没有 --max-new-tokens 或 --max-length 时，一直写到结束 token 或上下文用完为止。`,
-	"run.example": `wenmo run -m gpt2 --max-length 50 "The quick brown fox jumps over the lazy dog"
+	"run.example": `wenmo run "写一首关于秋天的七言绝句"
+echo "你是谁？" | wenmo run
+wenmo run -m gpt2 --max-length 50 "The quick brown fox jumps over the lazy dog"
 wenmo run -m my-model -n 40 --temperature 0.8 --seed 1 "很久很久以前"
 wenmo run -m model.gguf "天空为什么是蓝色的？"
 cat notes.txt | wenmo run -m my-model --truncate -n 100
@@ -156,7 +158,7 @@ Markdown 显示。本地没有的模型会自动从模型站点下载。不在�
 wenmo chat -m my-chat --system "用一句话回答。" --temperature 0.8
 printf '你好！\n你是谁？\n' | wenmo chat -m my-chat`,
 	"flag.system":      "对话之前告诉模型该如何回答的 `TEXT`",
-	"chat.embedded":    `%s 是完全由 wenmo 训练的小模型。它会用简单的英语讲小故事、写绝句、对对联，也会打招呼；每条消息单独回答，不记得上文。它的知识靠不住，不会计算和编程，还常常编造内容。用 /model NAME 可以换成更大的模型。`,
+	"hello.embedded":   `%s 是完全由 wenmo 训练的小模型。它会用简单的英语讲小故事、写绝句、对对联，也会打招呼；每条消息单独回答，不记得上文。它的知识靠不住，不会计算和编程，还常常编造内容。用 /model NAME 可以换成更大的模型。`,
 	"chat.hello":       "Enter 发送 · Alt+Enter 或 Ctrl+J 换行 · PgUp、PgDn 翻页 · /help 帮助",
 	"chat.placeholder": "请输入消息",
 	"chat.help": `/model NAME      换一个模型：目录、文件或名称
@@ -398,7 +400,7 @@ wenmo tokenizer train --type unigram --file corpus.txt --vocab 16000 --out my-un
 	"convert.done":             "已写入 %s。",
 	"flag.convert_dtype":       "权重的数据类型 `TYPE`，auto 为存储的类型",
 	"flag.merge":               "把目录 `DIR` 中的 LoRA 并入权重",
-	"flag.packed":              "按计算时的排列存放权重：文件立即打开，但只有 wenmo 能读，也不能再转换回去",
+	"flag.packed":              "按计算时的排列存放权重：文件立即打开，但只有 wenmo 能读；GPT-2 等少数架构的不能再转换回去",
 	"quantize.short":           "把模型的权重变小",
 	"quantize.long":            "把模型写成 GGUF 文件，权重为 8 位或 4 位。",
 	"quantize.example":         "wenmo quantize my-model my-model-q8.gguf --type q8_0",

@@ -89,7 +89,7 @@ func tokenizerOfModel(ctx context.Context, name string) (*tokenizer.Tokenizer, e
 func encodeCommand() *cobra.Command {
 	var t tokenizerFlags
 	var e encoding
-	cmd := describe(&cobra.Command{Use: "encode -m MODEL [TEXT]", Args: arguments(1, "TEXT")}, "encode")
+	cmd := describe(&cobra.Command{Use: "encode [-m MODEL] [TEXT]", Args: arguments(1, "TEXT")}, "encode")
 	addFlag(cmd, "input", func(f *pflag.FlagSet) {
 		f.StringVar(&e.file, "file", "", say("flag.encode_file"))
 		f.BoolVar(&e.plain, "no-special-tokens", false, say("flag.no_special_tokens"))
@@ -199,7 +199,7 @@ func eachLine(cmd *cobra.Command, f func(line []byte) error) error {
 func decodeCommand() *cobra.Command {
 	var t tokenizerFlags
 	var plain, asJSON bool
-	cmd := describe(&cobra.Command{Use: "decode -m MODEL [IDS]", Args: arguments(1, "IDS")}, "decode")
+	cmd := describe(&cobra.Command{Use: "decode [-m MODEL] [IDS]", Args: arguments(1, "IDS")}, "decode")
 	t.register(cmd)
 	addFlag(cmd, "output", func(f *pflag.FlagSet) {
 		f.BoolVar(&plain, "no-special-tokens", false, say("flag.decode_no_special_tokens"))
