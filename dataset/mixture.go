@@ -25,6 +25,10 @@ type MixtureOptions struct {
 	Context int     // tokens of a row, an even number
 	Steps   int     // of the run; of no use without phases
 	Phases  []Phase // in the order of From
+	// Join is the share of the conversations that go on from the one before them
+	// in their row, as one sequence: so a model learns that one request may follow
+	// another.
+	Join float64
 }
 
 // Mixture makes batches of a corpus. Each source is visited in a pseudo-random
@@ -69,6 +73,9 @@ type SourceState struct {
 func NewMixture(c *Corpus, opt MixtureOptions) (*Mixture, error) {
 	if opt.Rows < 1 || opt.Context < 2 || opt.Context%2 != 0 {
 		return nil, fmt.Errorf("%d rows of %d tokens, want 1 or more, and an even number", opt.Rows, opt.Context)
+	}
+	if !(opt.Join >= 0 && opt.Join <= 1) {
+		return nil, fmt.Errorf("a share of %v conversations to join, want 0 to 1", opt.Join)
 	}
 	m := &Mixture{corpus: c, opt: opt}
 	for _, s := range c.sources {
@@ -189,8 +196,8 @@ func (m *Mixture) Sample(s State) (batch [][]Sequence, next State, err error) {
 		}
 		p := packer{Mixture: m, state: s.clone()}
 		p.enterPhase()
-		for range m.opt.Rows {
-			row, err := p.row()
+		for i := range m.opt.Rows {
+			row, err := p.row(i)
 			if err != nil {
 				return err
 			}

@@ -112,6 +112,57 @@ func TestMixtureRows(t *testing.T) {
 	}
 }
 
+// TestMixtureJoins checks that joined conversations are the tokens of the rows
+// without joining, as many of them as asked for, and texts stay alone.
+func TestMixtureJoins(t *testing.T) {
+	c := mixed(t, 1, 1, 1)
+	sample := func(join float64) (rows [][]Sequence) {
+		m := mustMix(t, c, MixtureOptions{Seed: 1, Rows: 4, Context: 1024, Join: join})
+		s := m.Start()
+		for range 50 {
+			var batch [][]Sequence
+			batch, s = mustSample(t, m, s)
+			rows = append(rows, batch...)
+		}
+		return rows
+	}
+	apart := sample(0)
+	talk := func(s Sequence) bool { return s.Labels[0] == NoLabel }
+	places := 0 // where a conversation follows another
+	for _, row := range apart {
+		for i := range row[1:] {
+			if talk(row[i]) && talk(row[i+1]) {
+				places++
+			}
+		}
+	}
+	for _, join := range []float64{0.3, 1} {
+		joined := 0
+		for i, row := range sample(join) {
+			if flatIDs(row) != flatIDs(apart[i]) {
+				t.Fatalf("row %d has other tokens", i)
+			}
+			joined += len(apart[i]) - len(row)
+			for _, s := range row {
+				if len(s.Labels) != len(s.IDs) {
+					t.Fatalf("%d ids with %d labels", len(s.IDs), len(s.Labels))
+				}
+			}
+		}
+		if got := float64(joined) / float64(places); math.Abs(got-join) > 0.1 {
+			t.Errorf("join %v: %d of %d are", join, joined, places)
+		}
+	}
+}
+
+func flatIDs(row []Sequence) string {
+	var ids []int32
+	for _, s := range row {
+		ids = append(ids, s.IDs...)
+	}
+	return fmt.Sprint(ids)
+}
+
 // TestMixtureOncePerEpoch counts every token of every document over several
 // epochs: with what still waits, each has been seen once an epoch.
 func TestMixtureOncePerEpoch(t *testing.T) {

@@ -3,6 +3,8 @@ package dataset
 import (
 	"cmp"
 	"slices"
+
+	"wenmo/internal/philox"
 )
 
 // packer packs the rows of a batch.
@@ -32,20 +34,28 @@ type piece struct {
 	tokens          int
 }
 
-// row packs a row.
-func (p *packer) row() ([]Sequence, error) {
+// row packs row number i of the batch.
+func (p *packer) row(i int) ([]Sequence, error) {
 	var row []Sequence
 	room := p.opt.Context
+	talk := false // the last sequence ends with a whole conversation
 	for room > 0 {
 		next, ok := p.choose(room)
 		if !ok {
 			break
 		}
+		whole := p.conversation(next)
 		seq, err := p.give(next)
 		if err != nil {
 			return nil, err
 		}
-		row = append(row, seq)
+		if talk && whole && p.joins(i, room) {
+			last := &row[len(row)-1]
+			*last = Sequence{IDs: slices.Concat(last.IDs, seq.IDs), Labels: slices.Concat(last.Labels, seq.Labels)}
+		} else {
+			row = append(row, seq)
+		}
+		talk = whole
 		room -= next.tokens
 	}
 	if room%2 != 0 { // as Context is even, so is the row now
@@ -54,6 +64,20 @@ func (p *packer) row() ([]Sequence, error) {
 		last.IDs = append(last.IDs, last.IDs[len(last.IDs)-1])
 	}
 	return row, nil
+}
+
+// conversation reports whether a piece is a whole conversation.
+func (p *packer) conversation(next piece) bool {
+	source := &p.corpus.sources[next.source]
+	return source.masked && next.tokens == source.length(p.state.Sources[next.source].Waiting[next.waiting][0])
+}
+
+// joins decides by chance whether the conversation for which there is so much
+// room in a row goes on from the one before it.
+func (p *packer) joins(row, room int) bool {
+	seed := p.opt.Seed
+	w := philox.Words([2]uint32{uint32(seed), uint32(seed >> 32)}, [4]uint32{uint32(p.state.Step), uint32(row), uint32(room), 0x6a6f696e})
+	return float64(w[0]) < p.opt.Join*(1<<32)
 }
 
 // choose returns what comes next in a row with so much room. The first of a row

@@ -116,6 +116,7 @@ type DatasetConfig struct {
 	Evaluation     []string `toml:"evaluation" comment:"evaluation sets, kept out of the documents"`
 	KeepDuplicates bool     `toml:"keep_duplicates"`
 	NearDuplicates float64  `toml:"near_duplicates" comment:"similarity from which a document counts as a copy, such as 0.8; 0: exact copies alone"`
+	Join           float64  `toml:"join" comment:"share of the conversations that go on from another one: so a model learns to take one request after the other"`
 	Cache          string   `toml:"cache" comment:"folder of tokenised data; empty: inside out"`
 	Limit          int      `toml:"limit" comment:"records of a classifier and the like; 0: all"`
 	Mask           float64  `toml:"mask" comment:"masked-lm: share of the tokens"`
@@ -502,6 +503,7 @@ func (c *Config) idle() (errs []error) {
 		{"model.labels", len(c.Model.Labels) > 0, c.Task == TaskClassify || c.Task == TaskTokens},
 		{"model.problem", c.Model.Problem != "", c.Task == TaskClassify},
 		{"dataset.near_duplicates", c.Dataset.NearDuplicates > 0, c.IsLanguageModel()},
+		{"dataset.join", c.Dataset.Join > 0, c.Task == TaskCausalLM},
 		{"dpo", c.DPO != nil, c.Task == TaskDPO},
 		{"dataset.words", c.Dataset.Words != "", c.Task == TaskMaskedLM},
 		{"dataset.whole_word", c.Dataset.WholeWord, c.Task == TaskMaskedLM},
@@ -563,6 +565,7 @@ func (c *Config) check() error {
 		within("watch.sample_tokens", float64(c.Watch.SampleTokens), 1, 1e6),
 		maybe("dataset.held_out", c.Dataset.HeldOut, 0, 0.5),
 		within("dataset.mask", c.Dataset.Mask, 0, 1),
+		within("dataset.join", c.Dataset.Join, 0, 1),
 		within("dataset.near_duplicates", c.Dataset.NearDuplicates, 0, 1),
 		within("train.steps", float64(c.Train.Steps), 0, 1e9),
 		within("train.epochs", c.Train.Epochs, 0, 1e6),

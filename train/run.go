@@ -587,7 +587,7 @@ func (r *run) batches() error {
 		r.feed = &Listed{Groups: m.train, PerStep: c.Train.Batch, Seed: c.Seed, MicroTokens: c.Train.MicroTokens}
 		return nil
 	}
-	opt := dataset.MixtureOptions{Seed: c.Seed, Rows: c.Train.BatchTokens / c.Model.Context, Context: c.Model.Context, Steps: r.plan.Steps}
+	opt := dataset.MixtureOptions{Seed: c.Seed, Rows: c.Train.BatchTokens / c.Model.Context, Context: c.Model.Context, Steps: r.plan.Steps, Join: c.Dataset.Join}
 	for _, p := range c.Phases {
 		opt.Phases = append(opt.Phases, dataset.Phase(p))
 	}
