@@ -115,28 +115,35 @@ func TestAdapterErrors(t *testing.T) {
 // set changes a key of adapter_config.json.
 func set(key string, value any) func(t *testing.T, dir string) {
 	return func(t *testing.T, dir string) {
-		name := filepath.Join(dir, "adapter_config.json")
-		data, err := os.ReadFile(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var raw map[string]any
-		if err := json.Unmarshal(data, &raw); err != nil {
-			t.Fatal(err)
-		}
-		if key == "target_modules" {
-			raw["layers_to_transform"] = []int{1}
-			if _, pattern := value.(string); pattern {
-				raw["layers_to_transform"] = nil
+		editJSON(t, filepath.Join(dir, "adapter_config.json"), func(raw map[string]any) {
+			if key == "target_modules" {
+				raw["layers_to_transform"] = []int{1}
+				if _, pattern := value.(string); pattern {
+					raw["layers_to_transform"] = nil
+				}
 			}
-		}
-		raw[key] = value
-		if data, err = json.Marshal(raw); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(name, data, 0o666); err != nil {
-			t.Fatal(err)
-		}
+			raw[key] = value
+		})
+	}
+}
+
+// editJSON changes the object in a file.
+func editJSON(t *testing.T, name string, change func(raw map[string]any)) {
+	t.Helper()
+	data, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var raw map[string]any
+	if err := json.Unmarshal(data, &raw); err != nil {
+		t.Fatal(err)
+	}
+	change(raw)
+	if data, err = json.Marshal(raw); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(name, data, 0o666); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	"wenmo/checkpoint"
+	"wenmo/internal/readfile"
+	"wenmo/model"
 	"wenmo/tokenizer"
 )
 
@@ -48,7 +50,7 @@ func Convert(ctx context.Context, src, dst string, opt ConvertOptions) error {
 	if err := s.merge(); err != nil {
 		return err
 	}
-	gguf := strings.HasSuffix(dst, ".gguf")
+	gguf := isGGUF(dst)
 	if a, err := os.Stat(s.path); err == nil {
 		if b, err := os.Stat(dst); err == nil && os.SameFile(a, b) {
 			return fmt.Errorf("%s: source and destination are the same", dst)
@@ -61,6 +63,11 @@ func Convert(ctx context.Context, src, dst string, opt ConvertOptions) error {
 		return fmt.Errorf("%s: packed models are .gguf files", dst)
 	case opt.Packed:
 		return s.writePacked(ctx, dst, opt)
+	}
+	if err := model.Check(s.config, s.file); err != nil { // or nothing could open what is written
+		return err
+	}
+	switch {
 	case gguf:
 		return s.writeGGUF(ctx, dst, opt)
 	}
@@ -70,14 +77,16 @@ func Convert(ctx context.Context, src, dst string, opt ConvertOptions) error {
 // Quantize writes the model src, a directory or a .gguf file, as a .gguf file
 // of type q8_0, q4_0 or q4_k_m.
 func Quantize(ctx context.Context, src, dst, typ string, progress func(done, total int64)) error {
-	if !slices.Contains([]string{"q8_0", "q4_0", "q4_k_m"}, typ) {
+	if typ = strings.ToLower(typ); !slices.Contains([]string{"q8_0", "q4_0", "q4_k_m"}, typ) {
 		return fmt.Errorf("type %q is not one of q8_0, q4_0, q4_k_m", typ)
 	}
-	if !strings.HasSuffix(dst, ".gguf") {
+	if !isGGUF(dst) {
 		return fmt.Errorf("%s: quantized models are .gguf files", dst)
 	}
 	return Convert(ctx, src, dst, ConvertOptions{DType: typ, Progress: progress})
 }
+
+func isGGUF(path string) bool { return strings.EqualFold(filepath.Ext(path), ".gguf") }
 
 // writeGGUF writes a GGUF file as llama.cpp's own converter would.
 func (s *source) writeGGUF(ctx context.Context, dst string, opt ConvertOptions) error {
@@ -352,7 +361,7 @@ func copySides(src, dst string) error {
 		if e.IsDir() || strings.HasSuffix(e.Name(), ".index.json") {
 			continue
 		}
-		data, err := os.ReadFile(filepath.Join(src, e.Name()))
+		data, err := readfile.Regular(filepath.Join(src, e.Name()))
 		if err != nil {
 			return err
 		}

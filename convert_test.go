@@ -82,3 +82,25 @@ func TestConvertDType(t *testing.T) {
 		t.Errorf("torch_dtype is %v", c["torch_dtype"])
 	}
 }
+
+// What could not be opened is not written.
+func TestConvertRefuses(t *testing.T) {
+	for key, value := range map[string]any{
+		"vocab_size": 16777216.0, "rms_norm_eps": -1.0, "rope_scaling": map[string]any{"rope_type": "llama3"}, "architectures": []any{"OtherForCausalLM"},
+	} {
+		dir := filepath.Join(t.TempDir(), "tiny")
+		if err := Create(t.Context(), dir, CreateOptions{Shape: "tiny-llama"}); err != nil {
+			t.Fatal(err)
+		}
+		editJSON(t, filepath.Join(dir, "config.json"), func(raw map[string]any) { raw[key] = value })
+		for _, to := range []string{"m.gguf", "M.GGUF", "dir"} {
+			dst := filepath.Join(t.TempDir(), to)
+			if err := Convert(t.Context(), dir, dst, ConvertOptions{}); err == nil {
+				t.Errorf("%s %v: %s was written", key, value, to)
+			}
+			if _, err := os.Stat(dst); err == nil {
+				t.Errorf("%s %v: something of %s is left", key, value, to)
+			}
+		}
+	}
+}

@@ -2,11 +2,14 @@ package wenmo
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
+	"wenmo/checkpoint"
 	"wenmo/internal/testkit"
 )
 
@@ -77,5 +80,45 @@ func TestConvertWithoutTokenizer(t *testing.T) {
 	}
 	if err := m.Close(); err != nil {
 		t.Error(err)
+	}
+}
+
+// What is out of range is refused before memory is taken for it.
+func TestRefusedRequests(t *testing.T) {
+	m := created(t, "tiny-llama", Options{})
+	p := m.Params()
+	p.DoSample, p.NumReturnSequences = true, 1<<60
+	if _, err := m.Sequences(t.Context(), []int32{1}, p); err == nil || !strings.Contains(err.Error(), "num_return_sequences") {
+		t.Errorf("sequences without number: %v", err)
+	}
+	if _, err := m.Perplexity(t.Context(), "some text", 1, 0, nil); err == nil || !strings.Contains(err.Error(), "window 1") {
+		t.Errorf("a window of one token: %v", err)
+	}
+	if _, err := Open(t.Context(), "wenmo-no-such-model", Options{}); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a model that is not there: %v", err)
+	}
+	if _, err := Open(t.Context(), "x", Options{Threads: -1}); err == nil || !strings.Contains(err.Error(), "-1 threads") {
+		t.Errorf("-1 threads: %v", err)
+	}
+}
+
+// TestTurnEnds finds what ends an answer in files of others.
+func TestTurnEnds(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "m.gguf")
+	err := checkpoint.WriteGGUF(path, []checkpoint.KV{
+		{Key: "general.architecture", Value: "llama"}, {Key: "tokenizer.ggml.eot_token_id", Value: uint32(3)},
+		{Key: "tokenizer.ggml.tokens", Value: []string{"a", "<|endoftext|>", "<|im_end|>", "<turn>", "<|im_end|>x"}},
+	}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := checkpoint.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	s := &source{file: f}
+	if got, want := s.turnEnds([]int32{1}), []int32{3, 2}; !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
 	}
 }

@@ -2,6 +2,7 @@ package wenmo
 
 import (
 	"context"
+	"fmt"
 
 	"wenmo/checkpoint"
 	"wenmo/hub"
@@ -10,6 +11,9 @@ import (
 // Pull gets a model from the hub into the cache that the hub's other tools
 // share, and returns its path. What is there already is not downloaded again.
 func Pull(ctx context.Context, name string, progress func(PullProgress)) (string, error) {
+	if _, ok := findBuiltin(name); ok {
+		return "", fmt.Errorf("%s is inside the program: there is nothing to download", name)
+	}
 	c, err := hub.NewClientFromEnv()
 	if err != nil {
 		return "", err
@@ -20,7 +24,8 @@ func Pull(ctx context.Context, name string, progress func(PullProgress)) (string
 // CachedModel is a model in the cache.
 type CachedModel = hub.Entry
 
-// CachedModels lists the models in the cache.
+// CachedModels lists the models in the cache. Where some of them cannot be read
+// it returns the others, and why.
 func CachedModels() ([]CachedModel, error) {
 	c, err := hub.NewClientFromEnv()
 	if err != nil {
@@ -31,6 +36,9 @@ func CachedModels() ([]CachedModel, error) {
 
 // RemoveModel deletes a model from the cache.
 func RemoveModel(name string) error {
+	if _, ok := findBuiltin(name); ok {
+		return fmt.Errorf("%s is inside the program and cannot be removed", name)
+	}
 	c, err := hub.NewClientFromEnv()
 	if err != nil {
 		return err

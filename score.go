@@ -17,7 +17,7 @@ import (
 // that classifies tokens or finds answers, what token i is). Of a model that
 // classifies texts there is one row, of the position that its head reads. The
 // slice is f's to keep only during the call, and f must not evaluate the same
-// model. typeIDs are BERT's segments, or nil.
+// model. typeIDs are BERT's segments, or nil; other models do not look at them.
 func (m *Model) Logits(ctx context.Context, ids, typeIDs []int32, f func(pos int, logits []float32) error) error {
 	return m.evaluate(func(e *engine.Evaluator) error {
 		return e.Logits(ids, typeIDs, nil, func(pos int, row []float32) error {
@@ -144,8 +144,8 @@ func (m *Model) Perplexity(ctx context.Context, text string, window, stride int,
 		return PerplexityResult{}, fmt.Errorf("%s does not predict the next token", m.m.Architecture)
 	}
 	switch {
-	case window < 0 || stride < 0:
-		return PerplexityResult{}, fmt.Errorf("window %d and stride %d, wanted no less than 0", window, stride)
+	case window < 0 || window == 1 || stride < 0:
+		return PerplexityResult{}, fmt.Errorf("window %d and stride %d, wanted a window of 2 tokens or more and a stride of 1 or more (0: the default)", window, stride)
 	case window > m.m.Context:
 		return PerplexityResult{}, fmt.Errorf("window %d is longer than the model's context of %d", window, m.m.Context)
 	case window == 0:

@@ -20,10 +20,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 
@@ -120,8 +123,8 @@ func open(ctx context.Context, opt Options, find func() (*source, error)) (*Mode
 	if err := kernel.Err(); err != nil {
 		return nil, err
 	}
-	if opt.Threads > maxThreads {
-		return nil, fmt.Errorf("%d threads, want at most %d", opt.Threads, maxThreads)
+	if opt.Threads < 0 || opt.Threads > maxThreads {
+		return nil, fmt.Errorf("%d threads, want 0 (as many as there are cores) to %d", opt.Threads, maxThreads)
 	}
 	dtype, err := model.ParseDType(orDefault(opt.DType, "auto"))
 	if err != nil {
@@ -134,7 +137,7 @@ func open(ctx context.Context, opt Options, find func() (*source, error)) (*Mode
 	if err != nil {
 		return nil, err
 	}
-	if opt.Threads <= 0 {
+	if opt.Threads == 0 {
 		opt.Threads = DefaultThreads()
 	}
 	m := &Model{opt: opt, src: src, pool: kernel.NewPool(opt.Threads)}
@@ -169,11 +172,11 @@ func locate(ctx context.Context, name string, opt Options) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if path, ok, err := c.Find(name); err != nil || ok {
+	if path, ok, err := c.Find(name); err != nil || ok && !(opt.Pull && onlyTokenizer(path)) {
 		return path, err
 	}
 	if !opt.Pull {
-		return "", fmt.Errorf("model %s: neither a file here nor in the cache %s; get it with wenmo pull %s", name, c.CacheDir, name)
+		return "", fmt.Errorf("model %s: %w: neither a file here nor in the cache %s; get it with wenmo pull %s", name, fs.ErrNotExist, c.CacheDir, name)
 	}
 	path, err := c.Pull(ctx, name, hub.Options{Progress: opt.Progress})
 	if err != nil {
@@ -182,12 +185,17 @@ func locate(ctx context.Context, name string, opt Options) (string, error) {
 	return path, nil
 }
 
+// onlyTokenizer says that a path of the cache has no weights: other tools get the
+// tokenizer of a model alone.
+func onlyTokenizer(path string) bool {
+	weights, err := filepath.Glob(filepath.Join(path, "*.safetensors"))
+	return err == nil && len(weights) == 0 && filepath.Ext(path) != ".gguf"
+}
+
 // looksLocal says that a name can only be meant as a path.
 func looksLocal(name string) bool {
-	if _, err := hub.ParseName(name); err == nil {
-		if at := strings.IndexAny(name, "@:"); at > 0 { // a revision or a file of a repository
-			name = name[:at]
-		}
+	if n, err := hub.ParseName(name); err == nil {
+		name = n.Repo // without a revision or a file of it
 	}
 	return filepath.IsAbs(name) || strings.HasPrefix(name, ".") || strings.HasSuffix(name, ".gguf") ||
 		strings.HasSuffix(name, string(filepath.Separator)) || strings.Count(filepath.ToSlash(name), "/") > 1
@@ -400,5 +408,35 @@ func (s *source) params() (Params, error) {
 			}
 		}
 	}
+	if data == nil && s.dir == "" {
+		p.EOSTokenID = append(p.EOSTokenID, s.turnEnds(p.EOSTokenID)...)
+	}
 	return p, nil
+}
+
+// enders are tokens that end a turn or a text in models of our day.
+var enders = []string{"<|eot_id|>", "<|im_end|>", "<|end|>", "<end_of_turn>", "<|endoftext|>", "<|eom_id|>", "<EOT>"}
+
+// turnEnds returns what beside known ids ends an answer of a GGUF file: what it
+// names as the end of a turn or, as llama.cpp does (src/llama-vocab.cpp), tokens
+// whose text says so.
+func (s *source) turnEnds(known []int32) (ends []int32) {
+	meta := s.file.Metadata()
+	add := func(id int32) {
+		if !slices.Contains(known, id) && !slices.Contains(ends, id) {
+			ends = append(ends, id)
+		}
+	}
+	for _, name := range []string{"eot", "eom"} {
+		if id, ok := meta["tokenizer.ggml."+name+"_token_id"].(uint32); ok && id <= math.MaxInt32 {
+			add(int32(id))
+		}
+	}
+	tokens, _ := meta["tokenizer.ggml.tokens"].([]string)
+	for id, text := range tokens {
+		if slices.Contains(enders, text) {
+			add(int32(id))
+		}
+	}
+	return ends
 }

@@ -79,14 +79,14 @@ func Model(ctx context.Context, opt ModelOptions, progress func(done, total int)
 	}
 	r.Prompt, r.Generate = opt.Prompt, opt.Generate
 	perStream := (opt.Depth+max(opt.Prompt, 1)+opt.Generate)/64*64 + 128
-	e, err := wenmo.NewEngine(m, wenmo.EngineOptions{CacheTokens: opt.Streams * perStream, MaxSequences: opt.Streams, NoReuse: true})
+	e, err := wenmo.NewEngine(m, wenmo.EngineOptions{CacheTokens: opt.Streams * perStream, MaxSequences: opt.Streams, NoReuse: opt.Depth == 0})
 	if err != nil {
 		return r, err
 	}
 	defer e.Close()
 	var prefill, decode, first []float64
 	for i := range opt.Repeat + 1 { // the first round warms up
-		round, err := measure(ctx, e, info.Vocab, opt)
+		round, err := measure(ctx, e, info.Vocab, i, opt)
 		if err != nil {
 			return r, err
 		}
@@ -140,13 +140,24 @@ type round struct {
 	prefill, decode float64       // tokens per second
 }
 
-// measure runs every stream once. Prefill ends when each stream has its first
-// token; the tokens after that are decoded.
-func measure(ctx context.Context, e *wenmo.Engine, vocab int, opt ModelOptions) (round, error) {
+// measure runs every stream once. What stands before the prompt is computed
+// first, and not timed. Prefill ends when each stream has its first token; the
+// tokens after that are decoded.
+func measure(ctx context.Context, e *wenmo.Engine, vocab, number int, opt ModelOptions) (round, error) {
+	for s := range opt.Streams {
+		if opt.Depth == 0 {
+			break
+		}
+		for _, err := range e.Submit(ctx, request(vocab, opt.Depth, s, 0, opt.Depth, 1)) {
+			if err != nil {
+				return round{}, err
+			}
+		}
+	}
 	var mu sync.Mutex
 	var firsts []time.Time
 	var lasts []time.Time
-	decoded := 0
+	decoded, computed := 0, 0
 	errs := make([]error, opt.Streams)
 	length := opt.Depth + max(opt.Prompt, 1)
 	start := time.Now()
@@ -154,7 +165,7 @@ func measure(ctx context.Context, e *wenmo.Engine, vocab int, opt ModelOptions) 
 	for s := range opt.Streams {
 		wait.Go(func() {
 			n := 0
-			for _, err := range e.Submit(ctx, request(vocab, length, s, opt.Generate+1)) {
+			for ev, err := range e.Submit(ctx, request(vocab, length, s, number, opt.Depth, opt.Generate+1)) {
 				if err != nil {
 					errs[s] = err
 					return
@@ -163,6 +174,7 @@ func measure(ctx context.Context, e *wenmo.Engine, vocab int, opt ModelOptions) 
 				mu.Lock()
 				if n == 0 {
 					firsts = append(firsts, now)
+					computed += ev.Usage.Prompt - ev.Usage.Reused
 				} else if len(firsts) == opt.Streams {
 					decoded++
 				}
@@ -180,17 +192,22 @@ func measure(ctx context.Context, e *wenmo.Engine, vocab int, opt ModelOptions) 
 	}
 	ready := slices.MaxFunc(firsts, time.Time.Compare)
 	r := round{first: slices.MinFunc(firsts, time.Time.Compare).Sub(start)}
-	r.prefill = float64(length*opt.Streams) / ready.Sub(start).Seconds()
+	r.prefill = float64(computed) / ready.Sub(start).Seconds()
 	if opt.Generate > 0 {
 		r.decode = float64(decoded) / slices.MaxFunc(lasts, time.Time.Compare).Sub(ready).Seconds()
 	}
 	return r, nil
 }
 
-func request(vocab, length, stream, generate int) wenmo.Request {
+// request asks for so many new tokens after length tokens, which are the same in
+// each round up to depth.
+func request(vocab, length, stream, number, depth, generate int) wenmo.Request {
 	ids := make([]int32, length)
 	for i := range ids {
 		ids[i] = int32((i*7919 + stream*104729 + 11) % vocab)
+		if depth > 0 && i >= depth {
+			ids[i] = int32((int(ids[i]) + number) % vocab)
+		}
 	}
 	p := wenmo.DefaultParams()
 	p.MaxNewTokens = generate

@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 
@@ -55,8 +56,11 @@ func Open(path string) (*File, error) {
 	if info.IsDir() {
 		return openDir(path)
 	}
-	if filepath.Base(path) == indexFile {
+	switch {
+	case filepath.Base(path) == indexFile:
 		return openShards(path)
+	case filepath.Ext(path) == ".json":
+		return nil, fmt.Errorf("%s: not a model; a model is a directory or a .gguf file (perhaps %s)", path, filepath.Dir(path))
 	}
 	return openFile(path)
 }
@@ -68,23 +72,45 @@ func openDir(dir string) (*File, error) {
 	if path := filepath.Join(dir, indexFile); exists(path) {
 		return openShards(path)
 	}
-	ggufs, err := filepath.Glob(filepath.Join(escapeGlob(dir), "*.gguf"))
-	if err != nil {
-		return nil, err
-	}
-	switch len(ggufs) {
-	case 1:
-		return openFile(ggufs[0])
-	case 0:
-		if exists(filepath.Join(dir, "adapter_model.safetensors")) {
-			return nil, fmt.Errorf("%s: it holds an adapter, not a model: %w", dir, fs.ErrNotExist)
+	for _, ending := range []string{".gguf", ".safetensors"} {
+		found, err := withEnding(dir, ending)
+		if first, ok := theFirst(found); ok {
+			found = []string{first}
 		}
-		if exists(filepath.Join(dir, "checkpoints")) && exists(filepath.Join(dir, "run.toml")) {
-			return nil, fmt.Errorf("%s: a training that has not ended (go on with it: wenmo pretrain or finetune --resume --out %[1]s): %w", dir, fs.ErrNotExist)
+		switch {
+		case err != nil:
+			return nil, err
+		case len(found) == 1:
+			return openFile(found[0])
+		case len(found) > 1:
+			return nil, fmt.Errorf("%s: %d %s files in it; name one", dir, len(found), ending)
 		}
-		return nil, fmt.Errorf("%s: no %s, %s or .gguf file in it: %w", dir, singleFile, indexFile, fs.ErrNotExist)
 	}
-	return nil, fmt.Errorf("%s: %d .gguf files in it; name one", dir, len(ggufs))
+	return nil, nothingIn(dir)
+}
+
+// withEnding lists the files of a directory that end so, but for those of an
+// adapter.
+func withEnding(dir, ending string) ([]string, error) {
+	found, err := filepath.Glob(filepath.Join(escapeGlob(dir), "*"+ending))
+	return slices.DeleteFunc(found, func(path string) bool { return filepath.Base(path) == adapterFile }), err
+}
+
+const adapterFile = "adapter_model.safetensors"
+
+// nothingIn says what a directory without weights seems to be.
+func nothingIn(dir string) error {
+	what := fmt.Sprintf("no %s, %s or .gguf file in it", singleFile, indexFile)
+	pickled, err := withEnding(dir, ".bin")
+	switch {
+	case exists(filepath.Join(dir, adapterFile)):
+		what = "it holds an adapter, not a model"
+	case exists(filepath.Join(dir, "checkpoints")) && exists(filepath.Join(dir, "run.toml")):
+		what = fmt.Sprintf("a training that has not ended (go on with it: wenmo pretrain or finetune --resume --out %s)", dir)
+	case err == nil && len(pickled) > 0:
+		what = fmt.Sprintf("its weights are in %s, which is not read, since it may run programs: save the model as safetensors (transformers: save_pretrained)", filepath.Base(pickled[0]))
+	}
+	return fmt.Errorf("%s: %s: %w", dir, what, fs.ErrNotExist)
 }
 
 func exists(path string) bool {
@@ -112,10 +138,13 @@ func openFile(path string) (*File, error) {
 		parse = f.parseGGUF
 	}
 	err = mmap.Guard(path, func() error { return parse(path, m.Data) })
+	mmap.DontNeed(m.Data) // what the header says is copied
+	if err == nil {
+		err = f.joinParts()
+	}
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	mmap.DontNeed(m.Data) // what the header says is copied
 	return f, nil
 }
 
@@ -127,8 +156,11 @@ func OpenBytes(data []byte, path string) (*File, error) {
 	if err := f.parseGGUF(path, data); err != nil {
 		return nil, err
 	}
+	if count, _ := f.parts(); count > 1 {
+		return nil, fmt.Errorf("%s: a part of a model that is split over %d files", path, count)
+	}
 	for i := range f.tensors {
-		f.tensors[i].lent = true
+		f.tensors[i].file = nil
 	}
 	return f, nil
 }

@@ -37,9 +37,6 @@ func (f *File) parseGGUF(path string, data []byte) error {
 		f.metadata[kv.Key] = kv.Value
 		f.pairs = append(f.pairs, kv)
 	}
-	if n, ok := f.metadata[keySplitCount]; ok && fmt.Sprint(n) != "1" && fmt.Sprint(n) != "0" {
-		return fmt.Errorf("%s: metadata %q: the model is split over %v files, which is not supported; join them first", path, keySplitCount, n)
-	}
 	alignment, err := alignmentOf(f.pairs)
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
@@ -89,7 +86,10 @@ func (f *File) place(c *cursor, infos []tensorInfo, alignment int) error {
 			return fmt.Errorf("%s: tensor %q: %d bytes at offset %d do not lie within the %d bytes of data", c.path, info.name, size, info.offset, len(body))
 		}
 		bytes := body[info.offset:][:size:size]
-		f.tensors[i] = Tensor{Name: info.name, DType: info.dtype, Shape: info.shape, File: c.path, Data: bytes, mapped: bytes}
+		f.tensors[i] = Tensor{
+			Name: info.name, DType: info.dtype, Shape: info.shape, File: c.path,
+			Data: bytes, mapped: bytes, file: c.data, at: start + int(info.offset),
+		}
 	}
 	sort.Slice(infos, func(i, j int) bool { return infos[i].offset < infos[j].offset })
 	var end uint64

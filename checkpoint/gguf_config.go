@@ -49,16 +49,32 @@ func (fam family) readConfig(f *File) (map[string]any, error) {
 	_, untied := f.Tensor(tensorHead)
 	config["tie_word_embeddings"] = !untied
 	for _, row := range tokenKeys {
-		if _, ok := config[row.hf]; !ok {
-			config[row.hf] = nil
-		}
+		setDefault(config, row.hf, nil)
 	}
 	if finish, ok := finishers[fam.modelType]; ok {
 		if err := finish(config, m, f); err != nil {
 			return nil, err
 		}
 	}
+	for key := range fam.defaults { // what a file does not say it does not have
+		setDefault(config, key, nil)
+	}
 	return config, nil
+}
+
+// ConfigDefaults returns what transformers' config class of a model type assumes
+// of keys that config.json lacks; of a class of this architecture where the type
+// is not known.
+func ConfigDefaults(modelType, architecture string) map[string]any {
+	for _, known := range []func(fam family) bool{
+		func(fam family) bool { return fam.modelType == modelType },
+		func(fam family) bool { return slices.Contains(fam.architectures, architecture) },
+	} {
+		if i := slices.IndexFunc(families, known); i >= 0 {
+			return families[i].defaults
+		}
+	}
+	return nil
 }
 
 // refuse makes an error of keys that change the mathematics in a way that

@@ -145,7 +145,7 @@ func (v *File) experts(t Tensor, name string, fail func(string, ...any) error) e
 		part := t
 		part.Shape = t.Shape[1:]
 		part.Data = t.Data[e*n:][:n:n]
-		part.mapped = part.Data
+		part.mapped, part.at = part.Data, t.at+e*n
 		if err := v.add(part, strings.ReplaceAll(name, "{e}", strconv.Itoa(e))); err != nil {
 			return err
 		}

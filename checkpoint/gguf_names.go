@@ -82,14 +82,14 @@ var families = []family{
 	{
 		modelType: "llama", arch: "llama", architectures: []string{"LlamaForCausalLM"},
 		implied:  map[string]any{"hidden_act": "silu"},
-		defaults: map[string]any{"rms_norm_eps": 1e-6, "rope_theta": 10000.0},
+		defaults: map[string]any{"rms_norm_eps": 1e-6, "rope_theta": 10000.0, "max_position_embeddings": 2048.0},
 		tensors:  slices.Concat(outerTensors, generatedFreqs, inputNorm, permutedQK, valueOutput, postNorm, mlpTensors, mlpBiases, dropFreqs),
 		metadata: slices.Concat(coreKeys, vocabKey, scalingKeys),
 	},
 	{
 		modelType: "mistral", arch: "llama", architectures: []string{"MistralForCausalLM"},
 		implied:  map[string]any{"hidden_act": "silu"},
-		defaults: map[string]any{"rms_norm_eps": 1e-6, "rope_theta": 10000.0, "num_key_value_heads": 8.0, "sliding_window": 4096.0},
+		defaults: map[string]any{"rms_norm_eps": 1e-6, "rope_theta": 10000.0, "num_key_value_heads": 8.0, "sliding_window": 4096.0, "max_position_embeddings": 131072.0},
 		tensors:  slices.Concat(outerTensors, generatedFreqs, inputNorm, permutedQK, valueOutput, postNorm, mlpTensors, dropFreqs),
 		// llama.cpp's converter does not write the window, and llama.cpp ignores it.
 		metadata: slices.Concat(coreKeys, vocabKey, scalingKeys, []metaKey{{"{arch}.attention.sliding_window", "sliding_window", kindUint, false}}),
@@ -97,7 +97,7 @@ var families = []family{
 	{
 		modelType: "mixtral", arch: "llama", architectures: []string{"MixtralForCausalLM"},
 		implied:  map[string]any{"hidden_act": "silu", "sliding_window": nil},
-		defaults: map[string]any{"rms_norm_eps": 1e-5, "rope_theta": 1e6, "num_key_value_heads": 8.0},
+		defaults: map[string]any{"rms_norm_eps": 1e-5, "rope_theta": 1e6, "num_key_value_heads": 8.0, "max_position_embeddings": 131072.0, "num_experts_per_tok": 2.0, "num_local_experts": 8.0},
 		tensors: slices.Concat(outerTensors, generatedFreqs, inputNorm, permutedQK, valueOutput, postNorm, dropFreqs, []tensorName{
 			{"blk.{i}.ffn_gate_inp.weight", "model.layers.{i}.block_sparse_moe.gate.weight", same},
 			{"blk.{i}.ffn_gate_exps.weight", "model.layers.{i}.block_sparse_moe.experts.{e}.w1.weight", stacked},
@@ -112,21 +112,21 @@ var families = []family{
 	{
 		modelType: "qwen2", arch: "qwen2", architectures: []string{"Qwen2ForCausalLM"},
 		implied:  map[string]any{"hidden_act": "silu", "use_sliding_window": false},
-		defaults: map[string]any{"rms_norm_eps": 1e-6, "rope_theta": 10000.0},
+		defaults: map[string]any{"rms_norm_eps": 1e-6, "rope_theta": 10000.0, "max_position_embeddings": 32768.0, "num_key_value_heads": 32.0, "sliding_window": 4096.0},
 		tensors:  slices.Concat(outerTensors, inputNorm, plainQK, plainQKBias, valueOutput, postNorm, mlpTensors),
 		metadata: slices.Concat(coreKeys, scalingKeys),
 	},
 	{
 		modelType: "qwen3", arch: "qwen3", architectures: []string{"Qwen3ForCausalLM"},
 		implied:  map[string]any{"hidden_act": "silu", "use_sliding_window": false},
-		defaults: map[string]any{"rms_norm_eps": 1e-6, "rope_theta": 10000.0, "head_dim": 128.0},
+		defaults: map[string]any{"rms_norm_eps": 1e-6, "rope_theta": 10000.0, "head_dim": 128.0, "max_position_embeddings": 32768.0, "num_key_value_heads": 32.0, "sliding_window": 4096.0},
 		tensors:  slices.Concat(outerTensors, inputNorm, plainQK, plainQKBias, qkNorm(same), valueOutput, postNorm, mlpTensors),
 		metadata: slices.Concat(coreKeys, scalingKeys),
 	},
 	{
 		modelType: "qwen3_moe", arch: "qwen3moe", architectures: []string{"Qwen3MoeForCausalLM"},
 		implied:  map[string]any{"hidden_act": "silu", "use_sliding_window": false, "norm_topk_prob": true, "decoder_sparse_step": 1.0, "mlp_only_layers": []any{}},
-		defaults: map[string]any{"rms_norm_eps": 1e-6, "rope_theta": 10000.0, "norm_topk_prob": false},
+		defaults: map[string]any{"rms_norm_eps": 1e-6, "rope_theta": 10000.0, "norm_topk_prob": false, "max_position_embeddings": 32768.0, "num_key_value_heads": 4.0, "sliding_window": 4096.0, "num_experts": 128.0, "num_experts_per_tok": 8.0, "moe_intermediate_size": 768.0},
 		tensors: slices.Concat(outerTensors, inputNorm, plainQK, plainQKBias, qkNorm(same), valueOutput, postNorm, []tensorName{
 			{"blk.{i}.ffn_gate_inp.weight", "model.layers.{i}.mlp.gate.weight", same},
 			{"blk.{i}.ffn_gate_exps.weight", "model.layers.{i}.mlp.experts.{e}.gate_proj.weight", stacked},
@@ -142,7 +142,7 @@ var families = []family{
 	{
 		modelType: "gemma", arch: "gemma", architectures: []string{"GemmaForCausalLM"}, tied: true,
 		implied:  map[string]any{"hidden_activation": "gelu_pytorch_tanh"},
-		defaults: map[string]any{"rms_norm_eps": 1e-6, "rope_theta": 10000.0, "head_dim": 256.0},
+		defaults: map[string]any{"rms_norm_eps": 1e-6, "rope_theta": 10000.0, "head_dim": 256.0, "max_position_embeddings": 8192.0, "num_key_value_heads": 16.0},
 		tensors: slices.Concat(gemmaOuter, []tensorName{
 			{"blk.{i}.attn_norm.weight", "model.layers.{i}.input_layernorm.weight", addOne},
 			{"blk.{i}.ffn_norm.weight", "model.layers.{i}.post_attention_layernorm.weight", addOne},
@@ -152,7 +152,7 @@ var families = []family{
 	{
 		modelType: "gemma2", arch: "gemma2", architectures: []string{"Gemma2ForCausalLM"}, tied: true,
 		implied:  map[string]any{"hidden_activation": "gelu_pytorch_tanh"},
-		defaults: map[string]any{"rms_norm_eps": 1e-6, "rope_theta": 10000.0, "head_dim": 256.0, "query_pre_attn_scalar": 256.0, "attn_logit_softcapping": 50.0, "final_logit_softcapping": 30.0, "sliding_window": 4096.0},
+		defaults: map[string]any{"rms_norm_eps": 1e-6, "rope_theta": 10000.0, "head_dim": 256.0, "query_pre_attn_scalar": 256.0, "attn_logit_softcapping": 50.0, "final_logit_softcapping": 30.0, "sliding_window": 4096.0, "max_position_embeddings": 8192.0, "num_key_value_heads": 4.0},
 		tensors:  slices.Concat(gemmaOuter, gemmaNorms, plainQK, valueOutput, mlpTensors),
 		metadata: slices.Concat(coreKeys, []metaKey{
 			{"{arch}.attn_logit_softcapping", "attn_logit_softcapping", kindFloat, true},
@@ -163,7 +163,7 @@ var families = []family{
 	{
 		modelType: "gemma3_text", arch: "gemma3", architectures: []string{"Gemma3ForCausalLM", "Gemma3ForConditionalGeneration"}, prefix: "language_model.", tied: true,
 		implied:  map[string]any{"hidden_activation": "gelu_pytorch_tanh", "attn_logit_softcapping": nil},
-		defaults: map[string]any{"rms_norm_eps": 1e-6, "rope_theta": 1e6, "rope_local_base_freq": 10000.0, "head_dim": 256.0, "query_pre_attn_scalar": 256.0, "sliding_window": 4096.0},
+		defaults: map[string]any{"rms_norm_eps": 1e-6, "rope_theta": 1e6, "rope_local_base_freq": 10000.0, "head_dim": 256.0, "query_pre_attn_scalar": 256.0, "sliding_window": 4096.0, "max_position_embeddings": 131072.0, "num_key_value_heads": 4.0},
 		tensors: slices.Concat(gemmaOuter, gemmaNorms, plainQK, qkNorm(addOne), valueOutput, mlpTensors, []tensorName{
 			{"", "vision_tower.*", dropped},
 			{"", "multi_modal_projector.*", dropped},
@@ -178,7 +178,7 @@ var families = []family{
 	{
 		modelType: "phi3", arch: "phi3", architectures: []string{"Phi3ForCausalLM"},
 		implied:  map[string]any{"hidden_act": "silu"},
-		defaults: map[string]any{"rms_norm_eps": 1e-5, "rope_theta": 10000.0, "partial_rotary_factor": 1.0},
+		defaults: map[string]any{"rms_norm_eps": 1e-5, "rope_theta": 10000.0, "partial_rotary_factor": 1.0, "max_position_embeddings": 4096.0, "original_max_position_embeddings": 4096.0},
 		tensors: slices.Concat(outerTensors, inputNorm, postNorm, []tensorName{
 			{"blk.{i}.attn_qkv.weight", "model.layers.{i}.self_attn.qkv_proj.weight", same},
 			{"blk.{i}.attn_output.weight", "model.layers.{i}.self_attn.o_proj.weight", same},
@@ -196,7 +196,7 @@ var families = []family{
 	{
 		modelType: "gpt_neox", arch: "gptneox", architectures: []string{"GPTNeoXForCausalLM"},
 		implied:  map[string]any{"hidden_act": "gelu", "attention_bias": true},
-		defaults: map[string]any{"layer_norm_eps": 1e-5, "rotary_pct": 0.25, "rotary_emb_base": 10000.0, "use_parallel_residual": true},
+		defaults: map[string]any{"layer_norm_eps": 1e-5, "rotary_pct": 0.25, "rotary_emb_base": 10000.0, "use_parallel_residual": true, "max_position_embeddings": 2048.0},
 		tensors:  neoxTensors,
 		metadata: []metaKey{
 			{keyLayers, "num_hidden_layers", kindUint, true},
@@ -213,7 +213,7 @@ var families = []family{
 	{
 		modelType: "olmo2", arch: "olmo2", architectures: []string{"Olmo2ForCausalLM"},
 		implied:  map[string]any{"hidden_act": "silu"},
-		defaults: map[string]any{"rms_norm_eps": 1e-5, "rope_theta": 10000.0},
+		defaults: map[string]any{"rms_norm_eps": 1e-5, "rope_theta": 10000.0, "max_position_embeddings": 2048.0},
 		tensors: slices.Concat(outerTensors, plainQK, qkNorm(same), valueOutput, mlpTensors, []tensorName{
 			{"blk.{i}.post_attention_norm.weight", "model.layers.{i}.post_attention_layernorm.weight", same},
 			{"blk.{i}.post_ffw_norm.weight", "model.layers.{i}.post_feedforward_layernorm.weight", same},
@@ -223,14 +223,14 @@ var families = []family{
 	{
 		modelType: "smollm3", arch: "smollm3", architectures: []string{"SmolLM3ForCausalLM"}, tied: true,
 		implied:  map[string]any{"hidden_act": "silu", "use_sliding_window": false},
-		defaults: map[string]any{"rms_norm_eps": 1e-6, "rope_theta": 2e6, "num_key_value_heads": 4.0},
+		defaults: map[string]any{"rms_norm_eps": 1e-6, "rope_theta": 2e6, "num_key_value_heads": 4.0, "max_position_embeddings": 32768.0},
 		tensors:  slices.Concat(outerTensors, generatedFreqs, inputNorm, permutedQK, valueOutput, postNorm, mlpTensors),
 		metadata: slices.Concat(coreKeys, vocabKey, scalingKeys),
 	},
 	{
 		modelType: "bert", arch: "bert", architectures: []string{"BertModel", "BertForMaskedLM", "BertForSequenceClassification"}, prefix: "bert.", tied: true,
 		implied:  map[string]any{"hidden_act": "gelu", "position_embedding_type": "absolute"},
-		defaults: map[string]any{"layer_norm_eps": 1e-12, "type_vocab_size": 2.0},
+		defaults: map[string]any{"layer_norm_eps": 1e-12, "type_vocab_size": 2.0, "max_position_embeddings": 512.0},
 		tensors:  bertTensors,
 		metadata: []metaKey{
 			{keyLayers, "num_hidden_layers", kindUint, true},
@@ -269,6 +269,7 @@ const (
 	keyQuantVersion = "general.quantization_version"
 	keyAlignment    = "general.alignment"
 	keySplitCount   = "split.count"
+	keySplitNumber  = "split.no"
 	keyType         = "general.type"
 	keyLayers       = "{arch}.block_count"
 	keyExperts      = "{arch}.expert_count"

@@ -163,6 +163,98 @@ func TestGGUFAlignment(t *testing.T) {
 	}
 }
 
+// TestSplitGGUF opens a model that is split over files, as llama.cpp's gguf-split
+// leaves it.
+func TestSplitGGUF(t *testing.T) {
+	dir := t.TempDir()
+	name := func(i int) string { return filepath.Join(dir, fmt.Sprintf("m-%05d-of-00003.gguf", i)) }
+	all := sample()[:3]
+	for i, out := range all {
+		pairs := []KV{{keySplitNumber, uint16(i)}, {keySplitCount, uint16(3)}}
+		if i == 0 {
+			pairs = append([]KV{{keyArchitecture, "llama"}}, pairs...)
+		}
+		if err := WriteGGUF(name(i+1), pairs, []Out{out}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, path := range []string{dir, name(1)} {
+		f := mustOpen(t, path)
+		sameTensors(t, f, all)
+		if f.Metadata()[keyArchitecture] != "llama" {
+			t.Error("the metadata of the first part is missing")
+		}
+	}
+	for _, c := range []struct {
+		name, path string
+		spoil      func() error
+		want       string
+	}{
+		{"a later part", name(2), func() error { return nil }, "part 2 of a model"},
+		{"a foreign part", name(1), func() error { return os.Rename(name(3), name(2)) }, "part 3 of 3, want 2 of 3"},
+		{"a missing part", name(1), func() error { return os.Remove(name(2)) }, "m-00002-of-00003.gguf"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if err := c.spoil(); err != nil {
+				t.Fatal(err)
+			}
+			f, err := Open(c.path)
+			if err == nil {
+				f.Close()
+				t.Fatal("opened")
+			}
+			if !strings.Contains(err.Error(), c.want) {
+				t.Errorf("%v, want %q", err, c.want)
+			}
+		})
+	}
+}
+
+// TestOpenDir: what a directory holds decides what is opened, or what is said.
+func TestOpenDir(t *testing.T) {
+	weights, err := os.ReadFile(func() string {
+		path := filepath.Join(t.TempDir(), "m.safetensors")
+		if err := WriteSafetensors(path, sample(), nil); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, c := range map[string]struct {
+		files []string
+		want  string // of the error; "": none
+	}{
+		"another name":  {[]string{"weights.safetensors", "adapter_model.safetensors"}, ""},
+		"two names":     {[]string{"a.safetensors", "b.safetensors"}, "2 .safetensors files"},
+		"pickled":       {[]string{"pytorch_model.bin"}, "pytorch_model.bin, which is not read"},
+		"an adapter":    {[]string{"adapter_model.safetensors"}, "holds an adapter"},
+		"nothing":       {nil, "no model.safetensors"},
+		"a config file": {[]string{"config.json"}, "not a model"},
+	} {
+		t.Run(what, func(t *testing.T) {
+			dir := t.TempDir()
+			for _, name := range c.files {
+				if err := os.WriteFile(filepath.Join(dir, name), weights, 0o666); err != nil {
+					t.Fatal(err)
+				}
+			}
+			path := dir
+			if what == "a config file" {
+				path = filepath.Join(dir, "config.json")
+			}
+			f, err := Open(path)
+			if err == nil {
+				f.Close()
+			}
+			if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+				t.Errorf("%v, want %q", err, c.want)
+			}
+		})
+	}
+}
+
 // tinyLlama returns metadata and tensors of a model of that many layers.
 func tinyLlama(layers int, change func(pairs []KV, outs []Out) ([]KV, []Out)) ([]KV, []Out) {
 	pairs := []KV{

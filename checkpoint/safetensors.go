@@ -42,7 +42,10 @@ func (f *File) parseSafetensors(path string, data []byte) error {
 	f.tensors = make([]Tensor, len(entries))
 	for i, e := range entries {
 		bytes := body[e.begin:e.end:e.end]
-		f.tensors[i] = Tensor{Name: e.name, DType: e.dtype, Shape: e.shape, File: path, Data: bytes, mapped: bytes}
+		f.tensors[i] = Tensor{
+			Name: e.name, DType: e.dtype, Shape: e.shape, File: path,
+			Data: bytes, mapped: bytes, file: data, at: 8 + int(n) + e.begin,
+		}
 		f.index[e.name] = i
 	}
 	return nil

@@ -34,7 +34,8 @@ type Tensor struct {
 	File string // path, for messages
 
 	mapped []byte                     // the bytes in the file, whether or not Data shows them
-	lent   bool                       // by the caller of OpenBytes: not mapped here
+	file   []byte                     // the whole file where it is mapped here; nil: lent by the caller of OpenBytes
+	at     int                        // where mapped begins in it
 	swap   swap                       // order of the rows in the file
 	add    float32                    // to be added to every element of the file
 	edit   func(dst []float32, i int) // changes the values of row i of the file; nil: none
@@ -191,10 +192,12 @@ func (t Tensor) decode(dst []float32, i int) {
 func (t Tensor) Guard(f func() error) error { return mmap.Guard(t.File, f) }
 
 // Release gives the mapped pages of the tensor back to the system. They come
-// back from the file when they are read again.
+// back from the file when they are read again. Where the system keeps files in
+// large pages it has mapped some of the neighbours, too: those go with them.
 func (t Tensor) Release() {
-	if t.mapped != nil && !t.lent {
-		mmap.DontNeed(t.mapped)
+	const largePage = 2 << 20
+	if t.file != nil {
+		mmap.DontNeed(t.file[max(0, t.at-largePage):min(t.at+len(t.mapped)+largePage, len(t.file))])
 	}
 }
 

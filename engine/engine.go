@@ -25,6 +25,9 @@ type Options struct {
 	NoReuse      bool // do not keep prefixes for later requests
 }
 
+// maxCacheTokens is more than any memory holds, and few enough to count with.
+const maxCacheTokens = 1 << 40
+
 // DefaultChunk is how many tokens of a prompt are computed in a pass.
 const DefaultChunk = 256
 
@@ -132,7 +135,7 @@ func newIdle(m *model.Model, pool *kernel.Pool, lock sync.Locker, opt Options) *
 	if opt.MaxSequences <= 0 {
 		opt.MaxSequences = 64
 	}
-	limit := pagesFor(opt.CacheTokens)
+	limit := pagesFor(min(opt.CacheTokens, maxCacheTokens))
 	groups := newPageGroups(m, opt.BF16, limit)
 	e := &Engine{
 		m: m, opt: opt, g: tensor.NewGraph(pool), groups: groups, committed: make([]int, len(groups)), limit: limit,
@@ -274,6 +277,9 @@ func (e *Engine) loop() {
 	if err := e.closePages(); err != nil {
 		panic(err)
 	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.stats.PagesUsed = 0
 }
 
 func (e *Engine) closePages() error {
@@ -369,6 +375,10 @@ func (e *Engine) step() {
 	b := &e.batch
 	b.gather(e)
 	if len(b.seqs) > 0 {
+		if j, err := e.makeRoom(); err != nil {
+			e.remove(j, err) // the others go on in the next step
+			return
+		}
 		if err := e.forward(); err != nil {
 			for _, j := range b.jobs {
 				e.remove(j, err)
@@ -461,6 +471,7 @@ func (b *stepBatch) share(e *Engine) int {
 func (b *stepBatch) add(s *sequence, budget int) int {
 	left := len(s.ids) - s.computed
 	n, taken := left, 0
+	s.pending = 0
 	if left > 1 {
 		n = min(left, max(budget, 0))
 		taken = n
@@ -490,6 +501,33 @@ func (b *stepBatch) add(s *sequence, budget int) int {
 	return taken
 }
 
+// makeRoom gets the pages that the step writes to. An error is that of the job
+// which it returns.
+func (e *Engine) makeRoom() (j job, err error) {
+	b := &e.batch
+	defer recoverMemory(&err)
+	b.divide(e)
+	span, first := 0, 0
+	for i, end := range b.ends {
+		j = b.jobs[i]
+		for _, s := range b.seqs[first:end] {
+			if s.pending == 0 {
+				continue
+			}
+			to := b.Spans[span].Pos + b.Spans[span].Len
+			for g := range e.groups {
+				if err := e.reserve(g, &s.tables[g], s.computed, to); err != nil {
+					return j, err
+				}
+				b.spans(g)[span].Pages = s.tables[g].pages
+			}
+			span++
+		}
+		first = end
+	}
+	return nil, nil
+}
+
 // forward computes the batch; its logits are b.rows.
 func (e *Engine) forward() (err error) {
 	b := &e.batch
@@ -498,21 +536,6 @@ func (e *Engine) forward() (err error) {
 		return nil
 	}
 	defer recoverMemory(&err)
-	b.divide(e)
-	span := 0
-	for _, s := range b.seqs {
-		if s.pending == 0 {
-			continue
-		}
-		end := b.Spans[span].Pos + b.Spans[span].Len
-		for g := range e.groups {
-			if err := e.reserve(g, &s.tables[g], s.computed, end); err != nil {
-				return err
-			}
-			b.spans(g)[span].Pages = s.tables[g].pages
-		}
-		span++
-	}
 	e.pool.Lock()
 	defer e.pool.Unlock()
 	e.g.Reset()

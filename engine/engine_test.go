@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -358,6 +359,60 @@ func TestFailedStepIsForgotten(t *testing.T) {
 	}
 	if n := len(e.cache.nodes); n != 2 {
 		t.Errorf("%d pages kept, want the 2 before", n)
+	}
+}
+
+// A job for which there is no page fails alone.
+func TestNoRoomForOne(t *testing.T) {
+	m := slimModel(t, "decoder_llama_mha", model.F32)
+	m.MaxLength, m.Context = 512, 512
+	pool := kernel.NewPool(1)
+	defer pool.Close()
+	var lock sync.Mutex
+	e := newIdle(m, pool, &lock, Options{CacheTokens: 256, PrefillChunk: 512})
+	p := DefaultParams()
+	p.MaxNewTokens = 4
+	var jobs []*sampleJob
+	for i := range 2 {
+		j, err := e.newSample(t.Context(), &Request{IDs: testPrompt(100, i, m.Vocab), Params: p})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := e.submit(j); err != nil {
+			t.Fatal(err)
+		}
+		jobs = append(jobs, j)
+	}
+	for len(e.queue) > 0 {
+		if !e.admit() {
+			t.Fatal("nothing to do")
+		}
+	}
+	for range 2 { // pages that nobody has counted
+		if _, err := e.groups[0].kv.Alloc(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 6 {
+		e.step()
+	}
+	if err := jobs[1].err; !errors.Is(err, tensor.ErrMemory) {
+		t.Errorf("the second job: %v, want no memory", err)
+	}
+	if n := len(jobs[0].seq.ids); jobs[0].err != nil || n != 104 {
+		t.Errorf("the first job: %v after %d tokens, want 104", jobs[0].err, n)
+	}
+}
+
+// Logits that are no numbers are an error.
+func TestCheckFinite(t *testing.T) {
+	if err := checkFinite([]float32{1, -3e38, 0}, 0); err != nil {
+		t.Error(err)
+	}
+	for _, bad := range []float32{float32(math.NaN()), float32(math.Inf(1)), float32(math.Inf(-1))} {
+		if err := checkFinite([]float32{1, bad}, 7); err == nil || !strings.Contains(err.Error(), "id 1 at position 7") {
+			t.Errorf("%v: %v", bad, err)
+		}
 	}
 }
 

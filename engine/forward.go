@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"sync"
 
 	"wenmo/model"
@@ -48,6 +49,9 @@ func (e *Evaluator) Logits(ids, typeIDs []int32, trace *nn.Trace, f func(pos int
 				return fmt.Errorf("%s has no head", e.Model.Architecture)
 			}
 			for i := range logits.Rows {
+				if err := checkFinite(logits.Row(i), from+r+i); err != nil {
+					return err
+				}
 				if err := f(from+r+i, logits.Row(i)); err != nil {
 					return err
 				}
@@ -55,6 +59,20 @@ func (e *Evaluator) Logits(ids, typeIDs []int32, trace *nn.Trace, f func(pos int
 		}
 		return nil
 	})
+}
+
+// checkFinite returns an error where a logit of a position is NaN or infinite: of
+// weights that do not belong together, for one.
+func checkFinite(logits []float32, pos int) error {
+	bad := float32(0) // stays 0 while all are finite
+	for _, x := range logits {
+		bad += x - x
+	}
+	if bad == 0 {
+		return nil
+	}
+	i := slices.IndexFunc(logits, func(x float32) bool { return x-x != 0 })
+	return fmt.Errorf("the logit of id %d at position %d is %v: the model's weights or its config are wrong", i, pos, logits[i])
 }
 
 // Hidden returns a copy of the final hidden states, [tokens][hidden], and the

@@ -29,7 +29,7 @@ var paramKeys = []Key{
 	{"stop_token_ids", "further ids that end the text", false, func(p *Params) any { return &p.StopTokenIDs }},
 	{"stop_strings", "strings that end the text", false, func(p *Params) any { return &p.StopStrings }},
 	{"do_sample", "draw tokens at random instead of taking the most likely", true, func(p *Params) any { return &p.DoSample }},
-	{"seed", "seed of the random numbers", false, func(p *Params) any { return &p.Seed }},
+	{"seed", "seed of the random numbers; the same seed gives the same text", false, func(p *Params) any { return &p.Seed }},
 	{"temperature", "divides the logits; 0 is greedy", false, func(p *Params) any { return &p.Temperature }},
 	{"top_k", "keep that many most likely tokens (0: all)", false, func(p *Params) any { return &p.TopK }},
 	{"top_p", "keep the most likely tokens up to that probability", false, func(p *Params) any { return &p.TopP }},

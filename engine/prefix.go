@@ -91,7 +91,10 @@ func (c *prefixCache) whole(chain []*prefixNode) bool {
 	return true
 }
 
-// add remembers the full pages among the first n tokens of a sequence.
+// add remembers the full pages among the first n tokens of a sequence. Where
+// another sequence has computed the same page, the table takes that one and gives
+// its own back: so whoever uses a page uses all before it, and no page that only
+// the cache holds stands before one that somebody uses.
 func (c *prefixCache) add(owner prefixOwner, ids []int32, n int, tables []pageTable) {
 	c.clock++
 	var parent *prefixNode
@@ -105,9 +108,16 @@ func (c *prefixCache) add(owner prefixOwner, ids []int32, n int, tables []pageTa
 			return // another prefix has the same hash
 		}
 		for g := range tables {
-			if p := tables[g].pages[i]; p != noPage && node.pages[g] == noPage {
-				c.groups[g].kv.Share(p)
-				node.pages[g] = p
+			own, kept, kv := tables[g].pages[i], node.pages[g], c.groups[g].kv
+			switch {
+			case own == noPage || own == kept:
+			case kept == noPage:
+				kv.Share(own)
+				node.pages[g] = own
+			default:
+				kv.Share(kept)
+				kv.Release(own)
+				tables[g].pages[i] = kept
 			}
 		}
 		node.used = c.clock

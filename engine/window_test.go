@@ -126,6 +126,37 @@ func TestWindowsReusePrefixes(t *testing.T) {
 	}
 }
 
+// TestPrefixComputedTwice has two sequences compute the same prefix at once: what
+// the cache keeps of it must stay in use as long as one of them lives, or its pages
+// could neither be dropped nor are they counted.
+func TestPrefixComputedTwice(t *testing.T) {
+	kv := tensor.NewKV(tensor.KVShape{Layers: 1, Heads: 1, Dim: 2, VDim: 2}, 6)
+	c := newPrefixCache([]pageGroup{{0, kv}})
+	ids := testPrompt(3*pageTokens, 1, 50)
+	owner := prefixOwner{"", 0}
+	a, b := make([]pageTable, 1), make([]pageTable, 1)
+	for _, table := range [][]pageTable{a, b} {
+		if err := table[0].reserve(kv, 0, len(ids)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.add(owner, ids, pageTokens, a)
+	a[0].release(kv)
+	c.add(owner, ids, len(ids), b)
+	if kv.Free() != 3 {
+		t.Errorf("%d pages are free, want 3: one sequence of 3 pages lives", kv.Free())
+	}
+	if c.evict(0) {
+		t.Error("a page in use was dropped")
+	}
+	b[0].release(kv)
+	for c.evict(0) {
+	}
+	if kv.Free() != 6 || len(c.nodes) != 0 {
+		t.Errorf("%d pages are free and %d prefixes kept, want all and none", kv.Free(), len(c.nodes))
+	}
+}
+
 // TestPrefixNeedsEveryGroup finds a prefix only as far as each group has the
 // pages that the next token sees.
 func TestPrefixNeedsEveryGroup(t *testing.T) {

@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"wenmo/internal/readfile"
 )
 
 // A store is one repository's directory in the cache, in the layout that
@@ -244,7 +246,7 @@ func (c *Client) Find(name string) (path string, ok bool, err error) {
 	}
 	repo := filepath.Join(c.CacheDir, n.folder())
 	commit := n.Revision
-	if ref, err := os.ReadFile(filepath.Join(repo, "refs", filepath.FromSlash(n.Revision))); err == nil {
+	if ref, err := readfile.Regular(filepath.Join(repo, "refs", filepath.FromSlash(n.Revision))); err == nil {
 		commit = strings.TrimSpace(string(ref))
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return "", false, err
@@ -274,7 +276,7 @@ func whole(dir string, files []file, quant string) (main string, ok bool) {
 	if sel.index == nil {
 		return sel.main, true
 	}
-	data, err := os.ReadFile(filepath.Join(dir, indexFile))
+	data, err := readfile.Regular(filepath.Join(dir, indexFile))
 	if err != nil {
 		return "", false
 	}

@@ -245,6 +245,24 @@ func TestListAndRemove(t *testing.T) {
 	}
 }
 
+// One repository that cannot be read does not hide the others.
+func TestListBroken(t *testing.T) {
+	dir := t.TempDir()
+	layOut(t, dir, "org/good", commitA, []string{"main"}, true, map[string]string{"config.json": "{}", "model.safetensors": "w"})
+	layOut(t, dir, "org/bad", commitA, []string{"main"}, true, map[string]string{"config.json": "{}", "model.safetensors": "w"})
+	if err := os.Mkdir(filepath.Join(dir, "models--org--bad", "refs", "x"), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("x", filepath.Join(dir, "models--org--bad", "refs", "y")); err != nil {
+		t.Skip(err)
+	}
+	c := &Client{CacheDir: dir}
+	list, err := c.List()
+	if len(list) != 1 || list[0].Name != "org/good" || err == nil || !strings.Contains(err.Error(), "models--org--bad") {
+		t.Errorf("%+v, %v, want org/good and what is wrong with the other", list, err)
+	}
+}
+
 // A lock file that nobody holds, left by a process that ended, locks nobody
 // out; one that is held does until its holder lets go.
 func TestLocks(t *testing.T) {

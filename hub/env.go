@@ -16,7 +16,8 @@ const defaultEndpoint = "https://huggingface.co"
 // share: HF_ENDPOINT; HF_TOKEN, else the file HF_TOKEN_PATH or HF_HOME/token;
 // HF_HUB_CACHE, HUGGINGFACE_HUB_CACHE or HF_HOME/hub for the cache; and
 // HF_HUB_OFFLINE or TRANSFORMERS_OFFLINE. HF_HOME is ~/.cache/huggingface
-// unless set (huggingface_hub's constants.py).
+// unless set (huggingface_hub's constants.py). What is wrong with the address or
+// the token is an error of Pull: the cache needs neither.
 func NewClientFromEnv() (*Client, error) {
 	home, err := hfHome()
 	if err != nil {
@@ -30,19 +31,15 @@ func NewClientFromEnv() (*Client, error) {
 	if cache == "" {
 		cache = filepath.Join(home, "hub")
 	}
-	token, err := tokenFromEnv(home)
-	if err != nil {
-		return nil, err
-	}
 	c := &Client{
 		Endpoint: strings.TrimRight(endpoint, "/"),
-		Token:    token,
 		CacheDir: expand(cache),
 		Offline:  isTrue(firstEnv("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")),
 	}
+	c.Token, c.unfit = tokenFromEnv(home)
 	u, err := url.Parse(c.Endpoint)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return nil, fmt.Errorf("HF_ENDPOINT is %q (want an address such as %s)", endpoint, defaultEndpoint)
+		c.unfit = fmt.Errorf("HF_ENDPOINT is %q (want an address such as %s)", endpoint, defaultEndpoint)
 	}
 	return c, nil
 }

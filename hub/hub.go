@@ -21,6 +21,7 @@ type Client struct {
 	CacheDir string // the directory with models--org--name in it
 	Offline  bool   // the cache must do
 
+	unfit          error         // why the hub cannot be asked
 	backoff, stall time.Duration // tests shorten them; 0: firstBackoff, stallTimeout
 }
 
@@ -49,6 +50,9 @@ func (c *Client) Pull(ctx context.Context, name string, options Options) (string
 			err = fmt.Errorf("pull %s: %w, and it is not whole in the cache %s", n, ErrOffline, c.CacheDir)
 		}
 		return found, err
+	}
+	if c.unfit != nil {
+		return "", c.unfit
 	}
 	p := &pull{client: c, name: n, meter: newMeter(options.Progress)}
 	found, err := p.run(ctx, options.Include)

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"wenmo/internal/readfile"
 )
 
 // An Entry is one snapshot of a repository in the cache.
@@ -23,7 +25,8 @@ type Entry struct {
 	Whole     bool      // it makes a model, or a tokenizer
 }
 
-// List returns the models in the cache, by name and then youngest first.
+// List returns the models in the cache, by name and then youngest first. Where
+// some of them cannot be read it returns the others, and why.
 func (c *Client) List() ([]Entry, error) {
 	folders, err := os.ReadDir(c.CacheDir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -33,15 +36,14 @@ func (c *Client) List() ([]Entry, error) {
 		return nil, err
 	}
 	var entries []Entry
+	var errs []error
 	for _, folder := range folders {
 		repo, ok := repoOfFolder(folder.Name())
 		if !ok {
 			continue
 		}
 		found, err := listRepo(repo, filepath.Join(c.CacheDir, folder.Name()))
-		if err != nil {
-			return nil, err
-		}
+		errs = append(errs, err)
 		entries = append(entries, found...)
 	}
 	slices.SortStableFunc(entries, func(a, b Entry) int {
@@ -50,7 +52,7 @@ func (c *Client) List() ([]Entry, error) {
 		}
 		return b.Modified.Compare(a.Modified)
 	})
-	return entries, nil
+	return entries, errors.Join(errs...)
 }
 
 func listRepo(repo, dir string) ([]Entry, error) {
@@ -123,7 +125,7 @@ func readRefs(dir string) (map[string][]string, error) {
 		if err != nil || entry.IsDir() {
 			return err
 		}
-		data, err := os.ReadFile(p)
+		data, err := readfile.Regular(p)
 		if err != nil {
 			return err
 		}

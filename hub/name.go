@@ -3,6 +3,7 @@ package hub
 import (
 	"fmt"
 	"path/filepath"
+	"regexp"
 	"strings"
 )
 
@@ -28,10 +29,32 @@ func (n Name) String() string {
 	return s
 }
 
-// ParseName reads org/name[@revision][:quant] or name[@revision][:quant].
+// address is what people copy of a hub's pages:
+// https://huggingface.co/org/name[/tree/REVISION or /blob/REVISION/FILE].
+var address = regexp.MustCompile(`^(?:https?://)?(?:huggingface\.co|hf\.co|hf-mirror\.com)/([^/?#]+/[^/?#]+)(?:/(tree|blob|resolve)/([^/?#]+)(?:/([^?#]+))?)?/?(?:[?#].*)?$`)
+
+// ofAddress turns an address into the name that it is of; other names stay.
+func ofAddress(s string) string {
+	m := address.FindStringSubmatch(s)
+	if m == nil {
+		return s
+	}
+	name := m[1]
+	if m[3] != "" && m[3] != defaultRevision {
+		name += "@" + m[3]
+	}
+	if m[2] != "tree" && strings.HasSuffix(m[4], ".gguf") {
+		name += ":" + m[4]
+	}
+	return name
+}
+
+// ParseName reads org/name[@revision][:quant] or name[@revision][:quant], or the
+// address of a page of the hub.
 // The rules for repositories are the hub's own: two parts at most, of letters,
 // digits, '-', '_' and '.', at most 96 characters each, without "--" and "..".
 func ParseName(s string) (Name, error) {
+	s = ofAddress(s)
 	rest, quant, hasQuant := strings.Cut(s, ":")
 	repo, revision, hasRevision := strings.Cut(rest, "@")
 	if !hasRevision {

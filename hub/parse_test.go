@@ -32,9 +32,27 @@ func TestParseName(t *testing.T) {
 	}
 	for _, s := range []string{"", "/", "org/", "/name", "a/b/c", "..", "../x", "./x", "a--b", "a..b", "-a", "a-", ".a", "a.", "x.git",
 		"org/na me", "org/name@", "org/name@../x", "org/name@/x", "org/name@a b", "org/name@a..b/../..", "org/name@x\x00", "org/name:",
-		"org/name:*", "https://huggingface.co/org/name", `C:\x`, `org\name`, "模型/x", strings.Repeat("a", 97), "org/name@x.lock"} {
+		"org/name:*", "https://example.org/org/name", `C:\x`, `org\name`, "模型/x", strings.Repeat("a", 97), "org/name@x.lock"} {
 		if n, err := ParseName(s); err == nil {
 			t.Errorf("ParseName(%q) is %+v, want an error", s, n)
+		}
+	}
+}
+
+// TestParseAddress takes what people copy of the hub's pages.
+func TestParseAddress(t *testing.T) {
+	for s, want := range map[string]string{
+		"https://huggingface.co/org/name":                                 "org/name",
+		"huggingface.co/org/name/":                                        "org/name",
+		"http://hf.co/org/name?library=x":                                 "org/name",
+		"https://huggingface.co/org/name/tree/main":                       "org/name",
+		"https://huggingface.co/org/name/tree/v1.0":                       "org/name@v1.0",
+		"https://hf-mirror.com/org/name/blob/main/sub/m-Q4_K_M.gguf":      "org/name:sub/m-Q4_K_M.gguf",
+		"https://huggingface.co/org/name/resolve/v2/m.gguf?download=true": "org/name@v2:m.gguf",
+		"https://huggingface.co/org/name/blob/main/config.json":           "org/name",
+	} {
+		if n, err := ParseName(s); err != nil || n.String() != want {
+			t.Errorf("%s is %s, %v, want %s", s, n, err, want)
 		}
 	}
 }
@@ -198,8 +216,15 @@ func TestNewClientFromEnv(t *testing.T) {
 			t.Setenv(key, "")
 		}
 		t.Setenv(key, value)
-		if c, err := NewClientFromEnv(); err == nil {
-			t.Errorf("with %s=%s it is %+v, want an error", key, value, c)
+		c, err := NewClientFromEnv() // good enough for the cache
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.List(); err != nil {
+			t.Errorf("with %s=%s the list is: %v", key, value, err)
+		}
+		if _, err := c.Pull(t.Context(), "org/name", Options{}); err == nil {
+			t.Errorf("with %s=%s a pull has no error", key, value)
 		}
 	}
 }

@@ -19,6 +19,8 @@ type Config struct {
 	raw  map[string]any
 	used map[string]bool
 	err  error
+
+	defaults map[string]any // of the model type, for keys that raw lacks; null stands for itself
 }
 
 // ParseConfig reads config.json; file names it in errors.
@@ -92,19 +94,15 @@ func (c *Config) fail(key, format string, args ...any) {
 // get returns a value; null counts as absent.
 func (c *Config) get(key string) (any, bool) {
 	c.used[key] = true
-	v := c.raw[key]
+	v, ok := c.raw[key]
+	if !ok {
+		v = c.defaults[key]
+	}
 	return v, v != nil
 }
 
 // Has says whether a key is there and not null.
 func (c *Config) Has(key string) bool { _, ok := c.get(key); return ok }
-
-// Default sets a value that a family assumes where the key is absent.
-func (c *Config) Default(key string, value int) {
-	if !c.Has(key) {
-		c.raw[key] = float64(value)
-	}
-}
 
 const (
 	maxSize   = 1 << 24 // a sane bound for any width, count or context
@@ -146,6 +144,15 @@ func (c *Config) FloatOr(key string, def float64) float64 {
 		return def
 	}
 	return f
+}
+
+// between returns a number within bounds, or 0 where the key is absent.
+func (c *Config) between(key string, low, high float64) float64 {
+	x := c.FloatOr(key, 0)
+	if c.Has(key) && !(x >= low && x <= high) {
+		c.fail(key, "is %v, want a number from %v to %.0f", x, low, high)
+	}
+	return x
 }
 
 // epsilon returns the small number that a norm adds to a variance.

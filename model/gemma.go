@@ -11,7 +11,7 @@ import (
 // embedding, GeGLU. Reference: transformers/models/gemma/modeling_gemma.py.
 func gemma(m *Model, c *Config, l *Loader) {
 	s := readGemma(m, c)
-	rope := ropeOf(m, c, s.dim, 10000)
+	rope := ropeOf(m, c, s.dim)
 	s.build(m, c, l, func(int) (*nn.Rope, int) { return rope, 0 })
 }
 
@@ -21,7 +21,7 @@ func gemma(m *Model, c *Config, l *Loader) {
 func gemma2(m *Model, c *Config, l *Loader) {
 	s := readGemma(m, c)
 	s.sandwich = true
-	rope := ropeOf(m, c, s.dim, 10000)
+	rope := ropeOf(m, c, s.dim)
 	window := c.IntOr("sliding_window", 4096)
 	local := s.localLayers(c, func(i int) bool { return i%2 == 0 })
 	s.build(m, c, l, func(i int) (*nn.Rope, int) {
@@ -38,7 +38,7 @@ func gemma2(m *Model, c *Config, l *Loader) {
 func gemma3(m *Model, c *Config, l *Loader) {
 	s := readGemma(m, c)
 	s.sandwich, s.qkNorm = true, true
-	global := ropeOf(m, c, s.dim, 1e6)
+	global := ropeOf(m, c, s.dim)
 	nearby := scaledRope(m, c, nil, s.dim, c.FloatOr("rope_local_base_freq", 10000))
 	window := c.IntOr("sliding_window", 4096)
 	pattern := c.IntOr("sliding_window_pattern", 6)
@@ -61,14 +61,13 @@ type gemmaSizes struct {
 
 func readGemma(m *Model, c *Config) *gemmaSizes {
 	c.Only("attention_bias", false)
-	c.Default("head_dim", 256)
 	s := &gemmaSizes{sizes: readSizes(m, c)}
 	s.offset = 1
-	if c.Has("query_pre_attn_scalar") {
-		s.scale = float32(1 / math.Sqrt(c.FloatOr("query_pre_attn_scalar", 256)))
+	if scalar := c.between("query_pre_attn_scalar", 1e-6, 1e6); scalar != 0 {
+		s.scale = float32(1 / math.Sqrt(scalar))
 	}
-	s.softCap = float32(c.FloatOr("attn_logit_softcapping", 0))
-	s.logitCap = float32(c.FloatOr("final_logit_softcapping", 0))
+	s.softCap = float32(c.between("attn_logit_softcapping", 1e-3, 1e6))
+	s.logitCap = float32(c.between("final_logit_softcapping", 1e-3, 1e6))
 	return s
 }
 

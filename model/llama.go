@@ -31,7 +31,7 @@ func llamaLike(m *Model, c *Config, l *Loader, o llamaOptions) {
 	s := readSizes(m, c)
 	inner := c.Int("intermediate_size")
 	act := c.Activation("hidden_act", "silu")
-	rope := ropeOf(m, c, s.dim, 10000)
+	rope := ropeOf(m, c, s.dim)
 	d := &decoder{}
 	m.body = d
 	if c.Err() != nil {

@@ -143,10 +143,12 @@ func (l *Loader) Vector(name string, n int) *tensor.Tensor {
 
 // PermutedVector is Vector with element i stored at row(i).
 func (l *Loader) PermutedVector(name string, n int, row func(i int) int) *tensor.Tensor {
-	v := l.newVector(n)
-	if !l.vector(name, v, 0, n, row) {
+	t, ok := l.take(name, []int{n})
+	if !ok {
 		return nil
 	}
+	v := newVector(n)
+	l.vector(t, name, v, 0, row)
 	return v
 }
 
@@ -157,29 +159,32 @@ func (l *Loader) Vectors(names []string, sizes []int) *tensor.Tensor {
 	for _, size := range sizes {
 		n += size
 	}
-	v, at := l.newVector(n), 0
+	parts := make([]checkpoint.Tensor, len(names))
+	for i, name := range names { // before memory is taken for what a config says
+		var ok bool
+		if parts[i], ok = l.take(name, []int{sizes[i]}); !ok {
+			return nil
+		}
+	}
+	v, at := newVector(n), 0
 	for i, name := range names {
-		l.vector(name, v, at, sizes[i], nil)
+		l.vector(parts[i], name, v, at, nil)
 		at += sizes[i]
 	}
 	return v
 }
 
-func (l *Loader) newVector(n int) *tensor.Tensor {
-	return tensor.FromSlice(make([]float32, n), 1, n)
-}
+func newVector(n int) *tensor.Tensor { return tensor.FromSlice(make([]float32, n), 1, n) }
 
-// vector reads a tensor [n] to the elements of v from at on.
-func (l *Loader) vector(name string, v *tensor.Tensor, at, n int, row func(i int) int) bool {
-	t, ok := l.take(name, []int{n})
-	if !ok {
-		return false
-	}
+// vector reads a tensor [n] of that name to the elements of v from at on.
+func (l *Loader) vector(t checkpoint.Tensor, name string, v *tensor.Tensor, at int, row func(i int) int) {
+	n := t.Len()
 	stored := make([]float32, n)
 	if err := t.Float32(stored); err != nil {
 		l.fail(err)
-		return false
+		return
 	}
+	t.Release()
 	l.finite(name, stored)
 	l.plan.tensor(t.As(checkpoint.F32))
 	dst := v.Data[at : at+n]
@@ -192,7 +197,6 @@ func (l *Loader) vector(name string, v *tensor.Tensor, at, n int, row func(i int
 	if l.trains(name) {
 		l.trainVector(name, v, at, n, row)
 	}
-	return true
 }
 
 func (l *Loader) finite(name string, data []float32) {

@@ -44,6 +44,33 @@ func openWith(t testing.TB, name string, change map[string]any) (*Model, error) 
 	return Load(t.Context(), NewConfig(raw, "config.json"), file, F32, pool)
 }
 
+// A key that config.json lacks means what transformers' class of the family
+// assumes; null means none.
+func TestConfigDefaults(t *testing.T) {
+	for _, c := range []struct {
+		modelType, key string
+		want           float64
+	}{
+		{"llama", "rope_theta", 1e4}, {"mistral", "sliding_window", 4096}, {"mistral", "num_key_value_heads", 8},
+		{"mixtral", "rope_theta", 1e6}, {"smollm3", "rope_theta", 2e6}, {"qwen3", "head_dim", 128}, {"gemma", "head_dim", 256},
+		{"gemma2", "attn_logit_softcapping", 50}, {"gemma2", "final_logit_softcapping", 30}, {"gemma3_text", "rope_theta", 1e6},
+		{"phi3", "max_position_embeddings", 4096}, {"llama", "sliding_window", 0}, {"no such", "rope_theta", 0},
+	} {
+		config := NewConfig(map[string]any{}, "config.json")
+		config.defaults = checkpoint.ConfigDefaults(c.modelType, "")
+		if got := config.FloatOr(c.key, 0); got != c.want {
+			t.Errorf("%s: %s is %v, want %v", c.modelType, c.key, got, c.want)
+		}
+		config.raw[c.key] = nil
+		if config.Has(c.key) {
+			t.Errorf("%s: null %s counts", c.modelType, c.key)
+		}
+	}
+	if checkpoint.ConfigDefaults("", "Gemma2ForCausalLM")["sliding_window"] != 4096.0 {
+		t.Error("the architecture does not tell the family")
+	}
+}
+
 // What is wrong with a config is said with the file, the key, what was wanted
 // and what was found.
 func TestConfigErrors(t *testing.T) {
@@ -54,6 +81,9 @@ func TestConfigErrors(t *testing.T) {
 	}{
 		{"decoder_llama_mha", "hidden_size", nil, "config.json: hidden_size is missing"},
 		{"decoder_llama_mha", "hidden_size", -3.0, "config.json: hidden_size is -3, want an integer from 1"},
+		{"decoder_gemma2", "query_pre_attn_scalar", -1.0, "query_pre_attn_scalar is -1, want a number from"},
+		{"decoder_gemma2", "final_logit_softcapping", 1e30, "final_logit_softcapping is 1e+30, want a number from"},
+		{"decoder_llama_mha", "head_dim", 16777216.0, "head_dim has 16777216 rotated elements"},
 		{"decoder_llama_mha", "hidden_size", 1.5, "hidden_size is 1.5"},
 		{"decoder_llama_mha", "hidden_size", "x", "hidden_size is x"},
 		{"decoder_llama_mha", "hidden_size", 1e300, "hidden_size is 1e+300"},

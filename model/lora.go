@@ -165,7 +165,7 @@ func (l *Loader) lora(m *matrices, w *tensor.Weight, layout Layout) *nn.LoRA {
 		l.owned(p)
 		return p
 	}
-	v := l.newVector(w.Out)
+	v := newVector(w.Out)
 	p := nn.NewLoRA(down, up, m.scale, v)
 	p.Refresh(g, w)
 	if m.magnitude == nil {

@@ -131,6 +131,7 @@ func (l *Loader) model(c *Config) (*Model, error) {
 		return nil, err
 	}
 	m := &Model{Config: c, Architecture: arch, Type: c.StringOr("model_type", ""), Head: CausalHead, pad: -1}
+	c.defaults = checkpoint.ConfigDefaults(m.Type, arch)
 	m.Vocab = c.Int("vocab_size")
 	if err := c.Err(); err != nil {
 		return nil, err

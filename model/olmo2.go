@@ -15,7 +15,7 @@ func olmo2(m *Model, c *Config, l *Loader) {
 	inner := c.Int("intermediate_size")
 	act := c.Activation("hidden_act", "silu")
 	bias := c.BoolOr("attention_bias", false)
-	rope := ropeOf(m, c, s.dim, 10000)
+	rope := ropeOf(m, c, s.dim)
 	d := &decoder{}
 	m.body = d
 	if c.Err() != nil {

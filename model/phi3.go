@@ -13,7 +13,7 @@ func phi3(m *Model, c *Config, l *Loader) {
 	inner := c.Int("intermediate_size")
 	act := c.Activation("hidden_act", "silu")
 	window := c.IntOr("sliding_window", 0)
-	rope := ropeOf(m, c, s.dim, 10000)
+	rope := ropeOf(m, c, s.dim)
 	d := &decoder{}
 	m.body = d
 	if c.Err() != nil {

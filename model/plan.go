@@ -32,6 +32,15 @@ func Pack(c *Config, file *checkpoint.File, dtype DType, pool *kernel.Pool) (out
 	return l.plan.outs, !l.plan.changed, nil
 }
 
+// Check returns why a model of a config cannot be opened from a checkpoint: a
+// family that is not known, a setting that is not, tensors of other shapes.
+func Check(c *Config, file *checkpoint.File) error {
+	pool := kernel.NewPool(1)
+	defer pool.Close()
+	_, _, err := Pack(c, file, Auto, pool)
+	return err
+}
+
 // tensor notes a tensor that is not packed. Where its panels are noted as well,
 // as of an embedding that is the head too, those are enough.
 func (p *plan) tensor(o checkpoint.Out) {

@@ -46,7 +46,6 @@ func windowOf(c *Config, has func(layer int) bool) func(int) int {
 // transformers/models/qwen3/modeling_qwen3.py.
 func qwen3(m *Model, c *Config, l *Loader) {
 	bias := c.BoolOr("attention_bias", false)
-	c.Default("head_dim", 128)
 	llamaLike(m, c, l, llamaOptions{qkvBias: bias, outBias: bias, qkNorm: true, window: upperWindow(c)})
 }
 

@@ -10,8 +10,8 @@ import (
 // ropeOf reads the rotary embedding of heads of dim elements (rope_theta,
 // rope_scaling, partial_rotary_factor). Reference:
 // transformers/modeling_rope_utils.py.
-func ropeOf(m *Model, c *Config, dim int, theta float64) *nn.Rope {
-	theta = c.FloatOr("rope_theta", theta)
+func ropeOf(m *Model, c *Config, dim int) *nn.Rope {
+	theta := c.FloatOr("rope_theta", 10000)
 	if f := c.FloatOr("partial_rotary_factor", 1); f != 1 {
 		if f <= 0 || f > 1 {
 			c.fail("partial_rotary_factor", "is %v, want more than 0, up to 1", f)
@@ -25,6 +25,10 @@ func ropeOf(m *Model, c *Config, dim int, theta float64) *nn.Rope {
 // scaledRope returns the embedding that a rope_scaling object describes; nil is
 // the plain one.
 func scaledRope(m *Model, c, scaling *Config, dim int, theta float64) *nn.Rope {
+	if dim > maxRotated {
+		c.fail("head_dim", "has %d rotated elements, want at most %d", dim, maxRotated)
+		return nil
+	}
 	if theta <= 0 || theta > maxTheta || dim < 2 {
 		c.fail("rope_theta", "is %v over %d rotated elements, want a positive number up to %g over at least 2", theta, dim, float64(maxTheta))
 		return nil
@@ -85,6 +89,9 @@ func (r *ropeScaling) frequencies(theta float64) []float32 {
 	}
 	return inv
 }
+
+// maxRotated is far above the size of any model's heads.
+const maxRotated = 1 << 14
 
 // maxTheta is far above the base of any model.
 const maxTheta = 1e15

@@ -1,6 +1,7 @@
 package tokenizer
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -87,5 +88,32 @@ func TestQuickMergingEqualsMerging(t *testing.T) {
 	}
 	if cut < 1000 {
 		t.Errorf("only %d seams", cut)
+	}
+}
+
+// TestSuffixAsBytes encodes a word whose suffix, which is no part of the text,
+// becomes bytes: they have no stretch of it.
+func TestSuffixAsBytes(t *testing.T) {
+	var vocab strings.Builder
+	for b := range 256 {
+		fmt.Fprintf(&vocab, `"<0x%02X>":%d,`, b, b)
+	}
+	tok, err := Parse([]byte(tinyFile(map[string]string{"model": `{"type":"BPE","vocab":{` + vocab.String() + `"a":256},"merges":[],` +
+		`"end_of_word_suffix":"</w>","byte_fallback":true}`})), "f")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := "aé"
+	e, err := tok.EncodeFull(text, EncodeOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(e.IDs) != 1+len("é</w>") {
+		t.Errorf("%d tokens: %v", len(e.IDs), e.IDs)
+	}
+	for i, o := range e.Offsets {
+		if o[0] < 0 || o[0] > o[1] || o[1] > len(text) {
+			t.Errorf("token %d stands for %v of %d bytes", i, o, len(text))
+		}
 	}
 }

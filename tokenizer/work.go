@@ -240,6 +240,8 @@ func (w *work) normalized(p piece) normalized {
 // span returns the stretch of the input that the bytes from start to end of
 // the text stand for; for a part of a character that of the whole one.
 func (w *work) span(start, end int) span {
+	// A word's suffix, which is not in the text, may have become bytes.
+	start, end = min(start, len(w.text)), min(end, len(w.text))
 	if start >= end {
 		return span{start, start}
 	}

@@ -115,7 +115,7 @@ func benchGEMMCommand() *cobra.Command {
 
 // parseSize reads M,K,N.
 func parseSize(text string) (m, k, n int, err error) {
-	const greatest = 1 << 20
+	const greatest, elements = 1 << 20, 1 << 30 // of a number; of all matrices together
 	var size [3]int
 	parts := strings.Split(text, ",")
 	if len(parts) != len(size) {
@@ -127,7 +127,11 @@ func parseSize(text string) (m, k, n int, err error) {
 			return 0, 0, 0, usagef("error.size", text)
 		}
 	}
-	return size[0], size[1], size[2], nil
+	m, k, n = size[0], size[1], size[2]
+	if m*k+k*n+m*n > elements {
+		return 0, 0, 0, usagef("error.size_memory", text)
+	}
+	return m, k, n, nil
 }
 
 func benchTrainCommand() *cobra.Command {

@@ -143,9 +143,9 @@ func tokenText(m *wenmo.Model, id int32) string {
 	if m.Tokenizer() == nil {
 		return ""
 	}
-	token, ok := m.Tokenizer().Token(id)
+	bytes, ok := m.Tokenizer().TokenBytes(id)
 	if !ok {
 		return ""
 	}
-	return strconv.Quote(token)
+	return strconv.Quote(string(bytes))
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"strings"
 	"time"
 
@@ -45,12 +46,9 @@ func listCommand() *cobra.Command {
 	cmd := describe(&cobra.Command{Use: "list", Args: arguments(0)}, "list")
 	addFlag(cmd, "output", func(f *pflag.FlagSet) { f.BoolVar(&asJSON, "json", false, say("flag.list_json")) })
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		models, err := wenmo.CachedModels()
-		if err != nil {
-			return err
-		}
+		models, broken := wenmo.CachedModels()
 		if asJSON {
-			return listJSON(cmd, models)
+			return errors.Join(listJSON(cmd, models), broken)
 		}
 		rows := [][]string{{say("list.name"), say("list.revision"), ">" + say("list.size"), say("list.modified"), ""}}
 		for _, b := range wenmo.Builtins() {
@@ -67,10 +65,11 @@ func listCommand() *cobra.Command {
 			}
 			rows = append(rows, []string{m.Name, revision, bytesText(m.Size), m.Modified.Format("2006-01-02 15:04"), state})
 		}
-		if err := emit(cmd, table(rows)); err != nil || len(models) > 0 {
-			return err
+		text := table(rows)
+		if len(models) == 0 && broken == nil {
+			text += "\n" + say("list.none")
 		}
-		return emit(cmd, say("list.none"))
+		return errors.Join(emit(cmd, text), broken)
 	}
 	return cmd
 }

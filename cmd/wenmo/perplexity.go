@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"io"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -38,6 +37,11 @@ func perplexityCommand() *cobra.Command {
 				return usagef("error.perplexity_data")
 			}
 			return f.run(cmd, []string{cmd.Name()})
+		}
+		for _, name := range []string{"html", "limit", "set"} {
+			if cmd.Flags().Changed(name) {
+				return usagef("error.perplexity_file")
+			}
 		}
 		text, err := readText(cmd, file)
 		if err != nil {
@@ -84,7 +88,7 @@ func readText(cmd *cobra.Command, file string) (string, error) {
 	case isTerminal(cmd.InOrStdin()):
 		return "", usagef("error.missing", "--file")
 	default:
-		data, err = io.ReadAll(cmd.InOrStdin())
+		data, err = readInput(cmd)
 	}
 	if err != nil {
 		return "", err

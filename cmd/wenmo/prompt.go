@@ -50,13 +50,23 @@ func (p *prompt) read(cmd *cobra.Command, args []string) error {
 	case given == 0 && isTerminal(cmd.InOrStdin()):
 		return usagef(none)
 	case given == 0:
-		data, err := io.ReadAll(cmd.InOrStdin())
+		data, err := readInput(cmd)
 		if err != nil {
 			return err
 		}
 		p.text = strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r")
 	}
 	return checkUTF8(p.text, say(what))
+}
+
+// readInput reads standard input, and no more than any context holds.
+func readInput(cmd *cobra.Command) ([]byte, error) {
+	const most = 256 << 20
+	data, err := io.ReadAll(io.LimitReader(cmd.InOrStdin(), most+1))
+	if err == nil && len(data) > most {
+		err = errors.New(say("error.stdin", bytesText(most)))
+	}
+	return data, err
 }
 
 // checkUTF8 returns an error that says where a text is not UTF-8.

@@ -106,8 +106,8 @@ func (r *run) describeRequest(s *stopwatch) {
 	if tok := r.model.Tokenizer(); tok != nil {
 		var tokens []string
 		for _, id := range r.request.IDs {
-			token, _ := tok.Token(id)
-			tokens = append(tokens, token)
+			bytes, _ := tok.TokenBytes(id)
+			tokens = append(tokens, string(bytes))
 		}
 		rows = append(rows, []string{say("verbose.tokens"), fmt.Sprintf("%q", tokens)})
 	}

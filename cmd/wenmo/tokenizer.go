@@ -16,6 +16,7 @@ import (
 
 	"wenmo"
 	"wenmo/embedded"
+	"wenmo/internal/readfile"
 	"wenmo/tokenizer"
 )
 
@@ -63,7 +64,7 @@ func openTokenizer(ctx context.Context, name string) (*tokenizer.Tokenizer, erro
 	if parse == nil {
 		return tokenizerOfModel(ctx, name)
 	}
-	data, err := os.ReadFile(name)
+	data, err := readfile.Regular(name)
 	if err != nil {
 		return nil, err
 	}

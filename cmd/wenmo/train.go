@@ -55,6 +55,11 @@ func trainCommand() *cobra.Command {
 		if special := len(t.options.SpecialTokens); t.kind != "wordpiece" && t.options.VocabSize < alphabet+special {
 			return usagef("error.vocab_small", t.options.VocabSize, special, alphabet+special)
 		}
+		for _, name := range []string{"config.json", "model.safetensors"} {
+			if _, err := os.Stat(filepath.Join(t.out, name)); err == nil {
+				return usagef("error.model_there", t.out)
+			}
+		}
 		ctx, stop := interruptible(cmd)
 		defer stop()
 		return unlessInterrupted(ctx, t.run(ctx, cmd), say("interrupted.train"))
