@@ -5,6 +5,8 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -101,6 +103,35 @@ func TestConvertRefuses(t *testing.T) {
 			if _, err := os.Stat(dst); err == nil {
 				t.Errorf("%s %v: something of %s is left", key, value, to)
 			}
+		}
+	}
+}
+
+// TestClassifierThroughGGUF: a head for whole texts keeps its numbers and labels.
+func TestClassifierThroughGGUF(t *testing.T) {
+	dir := filepath.Join(testkit.Root(), "testdata", "fixtures", "encoder_llama_seqcls")
+	file, packed := filepath.Join(t.TempDir(), "m.gguf"), filepath.Join(t.TempDir(), "p.gguf")
+	if err := Convert(t.Context(), dir, file, ConvertOptions{DType: "f32"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := Convert(t.Context(), file, packed, ConvertOptions{Packed: true}); err != nil {
+		t.Fatal(err)
+	}
+	labels := func(path string) []string {
+		m, err := Open(t.Context(), path, Options{Threads: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer m.Close()
+		return m.Labels()
+	}
+	want := firstLogits(t, dir, "f32")
+	for _, path := range []string{file, packed} {
+		if got := firstLogits(t, path, "f32"); !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: logits %v, want %v", path, got, want)
+		}
+		if got, want := labels(path), labels(dir); !slices.Equal(got, want) {
+			t.Errorf("%s: labels %q, want %q", path, got, want)
 		}
 	}
 }

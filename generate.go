@@ -157,5 +157,9 @@ func DefaultParams() Params { return engine.DefaultParams() }
 // ParamKey is a key of Params and what it means.
 type ParamKey = engine.Key
 
+// ForeignParamKeys returns the keys of transformers that Params.Set takes without
+// effect, or only with values that have none.
+func ForeignParamKeys() []ParamKey { return engine.ForeignKeys() }
+
 // ParamKeys returns the keys that Params.Set knows.
 func ParamKeys() []ParamKey { return engine.Keys() }

@@ -36,7 +36,18 @@ func (fam family) readConfig(f *File) (map[string]any, error) {
 		return nil, fmt.Errorf("%s: metadata %q: %v layers, but the file has %d tensors", f.path, m.key(keyLayers), layers, len(f.tensors))
 	}
 	config["model_type"] = fam.modelType
-	config["architectures"] = []any{fam.architectures[0]}
+	architectures, err := fam.architecture(f)
+	if err != nil {
+		return nil, err
+	}
+	config["architectures"] = architectures
+	if names, ok := m.values[m.key(labelKeys[0].gguf)].([]string); ok {
+		labels := map[string]any{}
+		for i, name := range names {
+			labels[strconv.Itoa(i)] = name
+		}
+		config["id2label"] = labels
+	}
 	config["torch_dtype"] = "float32"
 	for key, value := range fam.implied {
 		config[key] = value
@@ -68,13 +79,24 @@ func (fam family) readConfig(f *File) (map[string]any, error) {
 func ConfigDefaults(modelType, architecture string) map[string]any {
 	for _, known := range []func(fam family) bool{
 		func(fam family) bool { return fam.modelType == modelType },
-		func(fam family) bool { return slices.Contains(fam.architectures, architecture) },
+		func(fam family) bool { return architecture != "" && (fam.classifier == architecture || slices.Contains(fam.architectures, architecture)) },
 	} {
 		if i := slices.IndexFunc(families, known); i >= 0 {
 			return families[i].defaults
 		}
 	}
 	return nil
+}
+
+// architecture returns the class that has the head of the file.
+func (fam family) architecture(f *File) ([]any, error) {
+	switch {
+	case !f.has(tensorClassifier):
+		return []any{fam.architectures[0]}, nil
+	case fam.classifier == "":
+		return nil, fmt.Errorf("%s: tensor %q: a model of type %s has no such head here", f.path, tensorClassifier, fam.modelType)
+	}
+	return []any{fam.classifier}, nil
 }
 
 // refuse makes an error of keys that change the mathematics in a way that

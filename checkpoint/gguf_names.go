@@ -54,6 +54,7 @@ type family struct {
 	modelType     string // of config.json
 	arch          string // general.architecture
 	architectures []string
+	classifier    string // that with a head for whole texts; "": none
 	prefix        string // that names in a checkpoint may lack, or have beyond those below
 	tied          bool   // tie_word_embeddings where config.json does not say
 	tensors       []tensorName
@@ -80,11 +81,11 @@ var families = []family{
 		},
 	},
 	{
-		modelType: "llama", arch: "llama", architectures: []string{"LlamaForCausalLM"},
+		modelType: "llama", arch: "llama", architectures: []string{"LlamaForCausalLM"}, classifier: "LlamaForSequenceClassification",
 		implied:  map[string]any{"hidden_act": "silu"},
 		defaults: map[string]any{"rms_norm_eps": 1e-6, "rope_theta": 10000.0, "max_position_embeddings": 2048.0},
-		tensors:  slices.Concat(outerTensors, generatedFreqs, inputNorm, permutedQK, valueOutput, postNorm, mlpTensors, mlpBiases, dropFreqs),
-		metadata: slices.Concat(coreKeys, vocabKey, scalingKeys),
+		tensors:  slices.Concat(outerTensors, generatedFreqs, inputNorm, permutedQK, valueOutput, postNorm, mlpTensors, mlpBiases, dropFreqs, scoreHead),
+		metadata: slices.Concat(coreKeys, vocabKey, scalingKeys, labelKeys),
 	},
 	{
 		modelType: "mistral", arch: "llama", architectures: []string{"MistralForCausalLM"},
@@ -110,18 +111,18 @@ var families = []family{
 		}),
 	},
 	{
-		modelType: "qwen2", arch: "qwen2", architectures: []string{"Qwen2ForCausalLM"},
+		modelType: "qwen2", arch: "qwen2", architectures: []string{"Qwen2ForCausalLM"}, classifier: "Qwen2ForSequenceClassification",
 		implied:  map[string]any{"hidden_act": "silu", "use_sliding_window": false},
 		defaults: map[string]any{"rms_norm_eps": 1e-6, "rope_theta": 10000.0, "max_position_embeddings": 32768.0, "num_key_value_heads": 32.0, "sliding_window": 4096.0},
-		tensors:  slices.Concat(outerTensors, inputNorm, plainQK, plainQKBias, valueOutput, postNorm, mlpTensors),
-		metadata: slices.Concat(coreKeys, scalingKeys),
+		tensors:  slices.Concat(outerTensors, inputNorm, plainQK, plainQKBias, valueOutput, postNorm, mlpTensors, scoreHead),
+		metadata: slices.Concat(coreKeys, scalingKeys, labelKeys),
 	},
 	{
-		modelType: "qwen3", arch: "qwen3", architectures: []string{"Qwen3ForCausalLM"},
+		modelType: "qwen3", arch: "qwen3", architectures: []string{"Qwen3ForCausalLM"}, classifier: "Qwen3ForSequenceClassification",
 		implied:  map[string]any{"hidden_act": "silu", "use_sliding_window": false},
 		defaults: map[string]any{"rms_norm_eps": 1e-6, "rope_theta": 10000.0, "head_dim": 128.0, "max_position_embeddings": 32768.0, "num_key_value_heads": 32.0, "sliding_window": 4096.0},
-		tensors:  slices.Concat(outerTensors, inputNorm, plainQK, plainQKBias, qkNorm(same), valueOutput, postNorm, mlpTensors),
-		metadata: slices.Concat(coreKeys, scalingKeys),
+		tensors:  slices.Concat(outerTensors, inputNorm, plainQK, plainQKBias, qkNorm(same), valueOutput, postNorm, mlpTensors, scoreHead),
+		metadata: slices.Concat(coreKeys, scalingKeys, labelKeys),
 	},
 	{
 		modelType: "qwen3_moe", arch: "qwen3moe", architectures: []string{"Qwen3MoeForCausalLM"},
@@ -228,11 +229,11 @@ var families = []family{
 		metadata: slices.Concat(coreKeys, vocabKey, scalingKeys),
 	},
 	{
-		modelType: "bert", arch: "bert", architectures: []string{"BertModel", "BertForMaskedLM", "BertForSequenceClassification"}, prefix: "bert.", tied: true,
+		modelType: "bert", arch: "bert", architectures: []string{"BertModel", "BertForMaskedLM", "BertForSequenceClassification"}, classifier: "BertForSequenceClassification", prefix: "bert.", tied: true,
 		implied:  map[string]any{"hidden_act": "gelu", "position_embedding_type": "absolute"},
 		defaults: map[string]any{"layer_norm_eps": 1e-12, "type_vocab_size": 2.0, "max_position_embeddings": 512.0},
 		tensors:  bertTensors,
-		metadata: []metaKey{
+		metadata: slices.Concat([]metaKey{
 			{keyLayers, "num_hidden_layers", kindUint, true},
 			{"{arch}.context_length", "max_position_embeddings", kindUint, true},
 			{"{arch}.embedding_length", "hidden_size", kindUint, true},
@@ -241,9 +242,8 @@ var families = []family{
 			{"{arch}.attention.layer_norm_epsilon", "layer_norm_eps", kindFloat, true},
 			{"{arch}.attention.causal", "-", kindBool, true},
 			{"{arch}.pooling_type", "-", kindUint, false},
-			{"{arch}.classifier.output_labels", "id2label", kindStrings, false},
 			{"tokenizer.ggml.token_type_count", "type_vocab_size", kindUint, true},
-		},
+		}, labelKeys),
 	},
 	{
 		modelType: "bloom", arch: "bloom", architectures: []string{"BloomForCausalLM"}, prefix: "transformer.", tied: true,
@@ -288,7 +288,16 @@ const (
 const (
 	tensorEmbedding = "token_embd.weight"
 	tensorHead      = "output.weight"
+
+	tensorClassifier = "cls.output.weight"
 )
+
+// labelKeys tell of a head for whole texts. llama.cpp has no words for what its
+// labels mean.
+var labelKeys = []metaKey{
+	{"{arch}.classifier.output_labels", "id2label", kindStrings, false},
+	{"wenmo.problem_type", "problem_type", kindString, false},
+}
 
 // tokenKeys are the ids that config.json holds too.
 var tokenKeys = []metaKey{

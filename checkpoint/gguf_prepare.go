@@ -259,9 +259,15 @@ func prepareBERT(w *ggufWriter) error {
 		}
 	}
 	w.extra["{arch}.attention.causal"] = false
+	return nil
+}
+
+// labels turns id2label of a head for whole texts into a list of names.
+func (w *ggufWriter) labels() error {
 	labels, ok := w.config["id2label"].(map[string]any)
 	delete(w.config, "id2label")
-	if !ok || !w.file.has("classifier.weight") {
+	if !ok || !w.file.has("classifier.weight") && !w.file.has("score.weight") {
+		delete(w.config, "problem_type")
 		return nil
 	}
 	names := make([]string, len(labels))

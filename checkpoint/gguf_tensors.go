@@ -36,6 +36,7 @@ var (
 		{"blk.{i}.ffn_up.weight", "model.layers.{i}.mlp.up_proj.weight", same},
 		{"blk.{i}.ffn_down.weight", "model.layers.{i}.mlp.down_proj.weight", same},
 	}
+	scoreHead = []tensorName{{tensorClassifier, "score.weight", same}} // of whole texts
 	mlpBiases = []tensorName{
 		{"blk.{i}.ffn_gate.bias", "model.layers.{i}.mlp.gate_proj.bias", same},
 		{"blk.{i}.ffn_up.bias", "model.layers.{i}.mlp.up_proj.bias", same},
@@ -127,7 +128,7 @@ var bertTensors = []tensorName{
 	{"blk.{i}.ffn_down.bias", "encoder.layer.{i}.output.dense.bias", same},
 	{"blk.{i}.layer_output_norm.weight", "encoder.layer.{i}.output.LayerNorm.weight", same},
 	{"blk.{i}.layer_output_norm.bias", "encoder.layer.{i}.output.LayerNorm.bias", same},
-	{"cls.output.weight", "classifier.weight", same},
+	{tensorClassifier, "classifier.weight", same},
 	{"cls.output.bias", "classifier.bias", same},
 	{"", "embeddings.position_ids", dropped},
 	{"", "pooler.dense.weight", dropped},

@@ -67,6 +67,9 @@ func ToGGUF(config map[string]any, f *File) (pairs []KV, sources []Source, left 
 			return nil, nil, nil, err
 		}
 	}
+	if err := w.labels(); err != nil {
+		return nil, nil, nil, err
+	}
 	if pairs, err = w.pairs(); err != nil {
 		return nil, nil, nil, err
 	}
@@ -342,7 +345,7 @@ func (w *ggufWriter) complete(counts map[string]int, layers int) error {
 		return fmt.Errorf("%s: the embedding is missing", w.file.path)
 	}
 	for _, row := range w.tensors {
-		if row.gguf == tensorHead && counts[row.gguf] == 0 && !w.isTied() {
+		if row.gguf == tensorHead && counts[row.gguf]+counts[tensorClassifier] == 0 && !w.isTied() {
 			return fmt.Errorf("%s: tensor %q is missing", w.file.path, row.hf)
 		}
 		if n := counts[row.gguf]; n > 0 && strings.Contains(row.gguf, "{i}") && n != layers {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"sort"
 	"strings"
@@ -105,6 +106,37 @@ var refused = map[string][]string{
 // Keys returns the keys that Set knows, in the order of help.
 func Keys() []Key { return slices.Clone(paramKeys) }
 
+// ForeignKeys returns the keys of transformers, sorted, that Set takes without
+// effect: any value of those that change no number here, and of those that are not
+// implemented the values that change nothing.
+func ForeignKeys() []Key {
+	var keys []Key
+	for _, name := range slices.Sorted(slices.Values(slices.AppendSeq(slices.Clone(harmless), maps.Keys(refused)))) {
+		if !strings.HasPrefix(name, "_") {
+			keys = append(keys, Key{Name: name, Bool: slices.Contains(switches, name)})
+		}
+	}
+	return keys
+}
+
+// switches are the foreign keys that are true or false.
+var switches = []string{
+	"disable_compile", "is_assistant", "low_memory", "output_attentions", "output_hidden_states", "output_logits", "output_scores",
+	"return_dict_in_generate", "return_legacy_cache", "token_healing", "use_cache",
+}
+
+// setForeign takes a foreign key from the text of a flag.
+func setForeign(key, text string) error {
+	neutral, isRefused := refused[key]
+	switch {
+	case isRefused && !slices.Contains(append(neutral, "null"), text):
+		return fmt.Errorf("%s %s is not implemented", key, short([]byte(text)))
+	case !isRefused && !slices.Contains(harmless, key):
+		return fmt.Errorf("%s is not a parameter of generation", key)
+	}
+	return nil
+}
+
 func keyIndex(name string) int {
 	return slices.IndexFunc(paramKeys, func(k Key) bool { return k.Name == name })
 }
@@ -188,9 +220,10 @@ func short(value []byte) string {
 // follow an equals sign (1,2=-3.5;3=2); JSON is taken, too. Spaces around a
 // value do not count, except those of strings. Ranges are Validate's business.
 func (p *Params) Set(key, text string) error {
-	i := keyIndex(strings.ReplaceAll(key, "-", "_"))
+	key = strings.ReplaceAll(key, "-", "_")
+	i := keyIndex(key)
 	if i < 0 {
-		return fmt.Errorf("%s is not a parameter of generation", key)
+		return setForeign(key, strings.TrimSpace(text))
 	}
 	field := paramKeys[i].field(p)
 	value := asJSON(field, strings.TrimSpace(text))

@@ -397,3 +397,25 @@ func FuzzSet(f *testing.F) {
 		}
 	})
 }
+
+// TestForeignKeys: keys of transformers without effect are taken, those that would
+// have one are refused.
+func TestForeignKeys(t *testing.T) {
+	for _, c := range []struct {
+		key, text string
+		ok        bool
+	}{
+		{"use_cache", "false", true}, {"num-beam-groups", "1", true}, {"num_beam_groups", "2", false}, {"max_time", "3", false},
+		{"guidance_scale", "1.0", true}, {"cache_implementation", "dynamic", true}, {"no_such_key", "1", false},
+	} {
+		p := DefaultParams()
+		if err := p.Set(c.key, c.text); (err == nil) != c.ok {
+			t.Errorf("%s %s: %v", c.key, c.text, err)
+		}
+	}
+	for _, key := range ForeignKeys() {
+		if keyIndex(key.Name) >= 0 {
+			t.Errorf("%s is a key of ours, too", key.Name)
+		}
+	}
+}

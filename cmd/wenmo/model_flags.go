@@ -172,6 +172,15 @@ func paramFlags(cmd *cobra.Command, p *wenmo.Params) {
 			}
 		})
 	}
+	for _, key := range wenmo.ForeignParamKeys() { // so that commands of transformers' users work
+		addFlag(cmd, "generation", func(f *pflag.FlagSet) {
+			flag := f.VarPF(&paramFlag{p, key}, strings.ReplaceAll(key.Name, "_", "-"), "", "")
+			flag.Hidden = true
+			if key.Bool {
+				flag.NoOptDefVal = "true"
+			}
+		})
+	}
 }
 
 // paramHelp is the text of a key, which in English is the key's own.

@@ -46,10 +46,6 @@ func runCommand() *cobra.Command {
 		f.BoolVar(&r.verbose, "verbose", false, say("flag.verbose"))
 	})
 	paramFlags(cmd, &r.params)
-	addFlag(cmd, "generation", func(f *pflag.FlagSet) {
-		f.Bool("use-cache", true, "") // a key of transformers that changes no number
-		f.Lookup("use-cache").Hidden = true
-	})
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		r.cmd = cmd
 		return r.run(args)
