@@ -359,6 +359,9 @@ func (r *run) card(now time.Time) *report.Card {
 	if t := r.bestValidation(); t != nil {
 		card.Evaluation = []report.Table{*t}
 	}
+	if r.sources != nil {
+		card.Evaluation = append(card.Evaluation, *r.sources)
+	}
 	return card
 }
 

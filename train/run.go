@@ -21,6 +21,7 @@ import (
 	"wenmo/kernel"
 	"wenmo/model"
 	"wenmo/nn"
+	"wenmo/report"
 	"wenmo/tensor"
 	"wenmo/tokenizer"
 )
@@ -79,6 +80,10 @@ type run struct {
 	diary *diary
 	saved int // step that the finished model is of
 	done  []func() error
+
+	held    []dataset.Held // of a language model, to be measured on
+	measure Objective      // by which it is
+	sources *report.Table  // how well each source was learnt; nil: there is one
 }
 
 // referenceFile keeps the log-probabilities of preferences.
@@ -616,17 +621,17 @@ func (r *run) validation(ctx context.Context) error {
 		}
 		return nil
 	}
-	held, err := m.heldText(ctx, c.Watch.ValidationTokens)
-	if err != nil {
+	var err error
+	if r.held, err = m.heldText(ctx, c.Watch.ValidationTokens); err != nil {
 		return err
 	}
-	if len(held) == 0 {
+	if len(r.held) == 0 {
 		r.nothingHeld()
 		return nil
 	}
-	objective, err := HeadObjective(r.pass.Model, ObjectiveOptions{})
+	r.measure, err = HeadObjective(r.pass.Model, ObjectiveOptions{})
 	l.Validate = func(ctx context.Context) (Validation, error) {
-		return r.pass.validateText(ctx, objective, held, c.Train.MicroTokens)
+		return r.pass.validateText(ctx, r.measure, r.held, c.Train.MicroTokens)
 	}
 	return err
 }
@@ -675,6 +680,9 @@ func (r *run) finish(ctx context.Context) error {
 	}
 	if r.saved != r.loop.State.Step {
 		r.say(Event{Step: r.loop.State.Step, Best: r.saved})
+	}
+	if r.sources, err = r.bySource(ctx); err != nil {
+		return err
 	}
 	dtype := map[string]checkpoint.DType{"f32": checkpoint.F32, "bf16": checkpoint.BF16}[r.cfg.SaveAs]
 	if err := SaveWeights(r.pass.Model, r.cfg.Out, dtype); err != nil {

@@ -8,6 +8,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -574,6 +575,32 @@ func TestValidationFiles(t *testing.T) {
 	})
 	if len(found) != 3 || found[0].BitsPerByte <= found[2].BitsPerByte || found[2].BitsPerByte <= 0 {
 		t.Errorf("%+v, want three measurements that get better", found)
+	}
+}
+
+// TestBySource demands how well each source was learnt in the card.
+func TestBySource(t *testing.T) {
+	c := smallRun(t)
+	other := filepath.Join(t.TempDir(), "other.txt")
+	var text strings.Builder
+	for i := range 200 {
+		fmt.Fprintf(&text, "The %d sheep of farm %d.\n\n", i, i*i)
+	}
+	if err := os.WriteFile(other, []byte(text.String()), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	c.Data[0].Name = "book"
+	c.Data = append(c.Data, SourceConfig{Name: "sheep", Path: other, Separator: "blank"})
+	c.Dataset.HeldOut = new(0.2)
+	finished(t, c, RunOptions{})
+	card, err := os.ReadFile(filepath.Join(c.Out, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"book", "sheep"} {
+		if !regexp.MustCompile(`(?m)^\| ` + name + ` \| \d+ \| \d\.\d{3} \| \d\.\d{3} \|$`).Match(card) {
+			t.Errorf("the card says nothing of %s:\n%s", name, card)
+		}
 	}
 }
 

@@ -2,10 +2,13 @@ package train
 
 import (
 	"context"
+	"fmt"
 	"math"
+	"slices"
 
 	"wenmo/dataset"
 	"wenmo/model"
+	"wenmo/report"
 	"wenmo/tensor"
 )
 
@@ -29,6 +32,36 @@ func (p *Pass) validateText(ctx context.Context, o Objective, held []dataset.Hel
 	v.Loss /= math.Max(1, weight)
 	v.Score = -v.Loss
 	return v, nil
+}
+
+// bySource measures the finished model on what was held out of each source; nil
+// where there is one source.
+func (r *run) bySource(ctx context.Context) (*report.Table, error) {
+	parts := map[string][]dataset.Held{}
+	var names []string
+	for _, h := range r.held {
+		if parts[h.Source] == nil {
+			names = append(names, h.Source)
+		}
+		parts[h.Source] = append(parts[h.Source], h)
+	}
+	if len(names) < 2 {
+		return nil, nil
+	}
+	slices.Sort(names)
+	t := &report.Table{Header: []string{r.word("source", "来源"), r.word("tokens held out", "留出的词元"), r.word("loss", "损失"), r.word("bits per byte", "每字节比特")}}
+	for _, name := range names {
+		v, err := r.pass.validateText(ctx, r.measure, parts[name], r.cfg.Train.MicroTokens)
+		if err != nil {
+			return nil, err
+		}
+		bits := ""
+		if v.BitsPerByte > 0 {
+			bits = fmt.Sprintf("%.3f", v.BitsPerByte)
+		}
+		t.Rows = append(t.Rows, []string{name, fmt.Sprint(tokensOf(slices.Concat(heldRows(parts[name])...))), fmt.Sprintf("%.3f", v.Loss), bits})
+	}
+	return t, nil
 }
 
 // heldBytes returns how many bytes the losses of texts are of; 0 where not every
