@@ -2,6 +2,7 @@ package wenmo
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"sync"
@@ -40,7 +41,7 @@ type Request struct {
 
 // Event is a piece of an answer.
 type Event struct {
-	ID      int32  // the new token, or -1 where only held-back text comes
+	ID      int32  // the new token
 	Text    string // what is certain to follow; "" while a character or a stop string may be incomplete
 	Logprob float32
 	Top     []TokenLogprob
@@ -147,6 +148,49 @@ func (e *Engine) Submit(ctx context.Context, req Request) iter.Seq2[Event, error
 			}
 		}
 	}
+}
+
+// Sequences returns whole what a request asks for: the best sequences of a beam
+// search, or as many samples as Params.NumReturnSequences says, from number Sample
+// on.
+func (e *Engine) Sequences(ctx context.Context, req Request) ([]Sequence, error) {
+	if err := req.Params.Validate(); err != nil {
+		return nil, err
+	}
+	if req.Params.NumBeams > 1 {
+		return e.beams(ctx, &req)
+	}
+	out := make([]Sequence, req.Params.NumReturnSequences)
+	errs := make([]error, len(out))
+	var wait sync.WaitGroup
+	for i := range out {
+		one := req
+		one.Sample += i
+		wait.Go(func() {
+			for ev, err := range e.Submit(ctx, one) {
+				if err != nil {
+					errs[i] = err
+					return
+				}
+				out[i].IDs = append(out[i].IDs, ev.ID)
+			}
+		})
+	}
+	wait.Wait()
+	return out, errors.Join(errs...)
+}
+
+func (e *Engine) beams(ctx context.Context, req *Request) ([]Sequence, error) {
+	ids, err := e.m.prompt(req)
+	if err != nil {
+		return nil, err
+	}
+	found, err := e.e.Beam(ctx, engine.Request{IDs: ids, Params: req.Params, Processors: req.Processors, Tenant: req.Tenant})
+	var out []Sequence
+	for _, h := range found {
+		out = append(out, Sequence{IDs: h.IDs, Score: h.Score})
+	}
+	return out, err
 }
 
 // prompt returns the ids of a request.

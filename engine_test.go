@@ -122,3 +122,28 @@ func TestTurnEnds(t *testing.T) {
 		t.Errorf("%v, want %v", got, want)
 	}
 }
+
+// TestEngineSequences: beams and samples come whole from an engine of one's own.
+func TestEngineSequences(t *testing.T) {
+	m := created(t, "tiny-llama", Options{})
+	e, err := NewEngine(m, EngineOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	p := m.Params()
+	p.MaxNewTokens, p.NumBeams, p.NumReturnSequences = 5, 3, 2
+	if got, err := e.Sequences(t.Context(), Request{Text: "the cat", Params: p}); err != nil || len(got) != 2 || got[0].Score < got[1].Score {
+		t.Errorf("beams: %v, %v", got, err)
+	}
+	p.NumBeams, p.DoSample = 1, true
+	both, err := e.Sequences(t.Context(), Request{Text: "the cat", Params: p})
+	if err != nil || len(both) != 2 {
+		t.Fatalf("samples: %v, %v", both, err)
+	}
+	p.NumReturnSequences = 1
+	second, err := e.Sequences(t.Context(), Request{Text: "the cat", Params: p, Sample: 1})
+	if err != nil || len(second) != 1 || !slices.Equal(second[0].IDs, both[1].IDs) {
+		t.Errorf("sample 1 alone is %v, %v, beside another %v", second, err, both[1])
+	}
+}

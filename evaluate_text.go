@@ -59,9 +59,7 @@ func (m *Model) writeText(ctx context.Context, e *Engine, prompt eval.Prompt, p 
 			return t, err
 		}
 		text.WriteString(ev.Text)
-		if ev.ID >= 0 {
-			t.IDs = append(t.IDs, ev.ID)
-		}
+		t.IDs = append(t.IDs, ev.ID)
 		t.Ended = ev.Finish == FinishEOS || ev.Finish == FinishStop
 	}
 	t.Text = text.String()

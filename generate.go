@@ -7,7 +7,6 @@ import (
 	"iter"
 	"slices"
 	"strings"
-	"sync"
 
 	"wenmo/chat"
 	"wenmo/engine"
@@ -51,35 +50,7 @@ func (m *Model) Sequences(ctx context.Context, ids []int32, p Params) ([]Sequenc
 	if err != nil {
 		return nil, err
 	}
-	if p.NumBeams > 1 {
-		found, err := e.e.Beam(ctx, engine.Request{IDs: ids, Params: p})
-		var out []Sequence
-		for _, h := range found {
-			out = append(out, Sequence{IDs: h.IDs, Score: h.Score})
-		}
-		return out, err
-	}
-	if err := p.Validate(); err != nil {
-		return nil, err
-	}
-	out := make([]Sequence, p.NumReturnSequences)
-	errs := make([]error, len(out))
-	var wait sync.WaitGroup
-	for i := range out {
-		wait.Go(func() {
-			for ev, err := range e.Submit(ctx, Request{IDs: ids, Params: p, Sample: i}) {
-				if err != nil {
-					errs[i] = err
-					return
-				}
-				if ev.ID >= 0 {
-					out[i].IDs = append(out[i].IDs, ev.ID)
-				}
-			}
-		})
-	}
-	wait.Wait()
-	return out, errors.Join(errs...)
+	return e.Sequences(ctx, Request{IDs: ids, Params: p})
 }
 
 // Chat streams the answer to a conversation, through the model's chat template.

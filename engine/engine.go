@@ -171,7 +171,7 @@ func (e *Engine) Stats() Stats {
 func (e *Engine) Generate(ctx context.Context, req Request) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
 		if req.Params.NumBeams > 1 {
-			yield(Event{}, errors.New("engine: beam search has no stream; use Beam"))
+			yield(Event{}, errors.New("num_beams is more than 1: a beam search has no stream, only whole sequences"))
 			return
 		}
 		ctx, cancel := context.WithCancel(ctx)

@@ -305,9 +305,6 @@ func (r *run) sample(ctx context.Context, engine *wenmo.Engine, request wenmo.Re
 		}
 		clock.event(ev)
 		text.WriteString(ev.Text)
-		if ev.ID < 0 {
-			continue
-		}
 		s.IDs = append(s.IDs, ev.ID)
 		if request.Params.Logprobs || request.Params.TopLogprobs > 0 {
 			s.Logprobs = append(s.Logprobs, ev.Logprob)

@@ -28,9 +28,7 @@ func (s *stopwatch) event(ev wenmo.Event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.last = time.Now()
-	if ev.ID >= 0 {
-		s.created++
-	}
+	s.created++
 	if s.first.IsZero() {
 		s.first, s.prompt, s.reused, s.early = s.last, ev.Usage.Prompt, ev.Usage.Reused, s.created
 	}
