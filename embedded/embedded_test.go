@@ -60,32 +60,44 @@ func TestTexts(t *testing.T) {
 	golden(t, "texts.json", got)
 }
 
-// TestRecipe trains the first hundred steps of the recipe on a part of its data,
-// in small batches: the same bytes come out, on any machine.
+// TestRecipe trains the first hundred steps of the recipe on a part of its data, and
+// some that go on from them, in small batches: the same bytes come out, on any machine.
 func TestRecipe(t *testing.T) {
 	dir := t.TempDir()
 	if err := wenmo.Convert(t.Context(), Chat, filepath.Join(dir, "model"), wenmo.ConvertOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	recipe := filepath.Join(testkit.Root(), "runs", "wenmo-mini")
-	c, err := wenmo.ReadTrainConfig(filepath.Join(recipe, "pretrain.toml"))
-	if err != nil {
-		t.Fatal(err)
+	sums := map[string]string{}
+	for _, part := range []struct {
+		recipe string
+		steps  int
+		from   func(c *train.Config)
+	}{
+		{"pretrain", 100, func(c *train.Config) { c.Model.Tokenizer = filepath.Join(dir, "model") }},
+		{"continue", 20, func(c *train.Config) { c.Model.Base = filepath.Join(dir, "pretrain") }},
+	} {
+		recipe := filepath.Join(testkit.Root(), "runs", "wenmo-mini")
+		c, err := wenmo.ReadTrainConfig(filepath.Join(recipe, part.recipe+".toml"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		part.from(c)
+		c.Out, c.Threads = filepath.Join(dir, part.recipe), 2
+		c.Data = slices.DeleteFunc(c.Data, func(s train.SourceConfig) bool { return s.Name != "identity" })
+		c.Data[0].Path = filepath.Join(recipe, "identity.jsonl")
+		c.Phases, c.Dataset.Evaluation = nil, nil
+		c.Train.Tokens, c.Train.Steps, c.Train.BatchTokens = "", part.steps, 512
+		c.Watch.SampleEvery, c.Watch.ValidateEvery = -1, 1000
+		if err := wenmo.Train(t.Context(), c, wenmo.TrainOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		weights, err := os.ReadFile(filepath.Join(c.Out, "model.safetensors"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		sums[part.recipe] = fmt.Sprintf("%x", sha256.Sum256(weights))
 	}
-	c.Model.Tokenizer, c.Out, c.Threads = filepath.Join(dir, "model"), filepath.Join(dir, "out"), 2
-	c.Data = slices.DeleteFunc(c.Data, func(s train.SourceConfig) bool { return s.Name != "identity" })
-	c.Data[0].Path = filepath.Join(recipe, "identity.jsonl")
-	c.Phases, c.Dataset.Evaluation = nil, nil
-	c.Train.Tokens, c.Train.Steps, c.Train.BatchTokens = "", 100, 512
-	c.Watch.SampleEvery, c.Watch.ValidateEvery = -1, 1000
-	if err := wenmo.Train(t.Context(), c, wenmo.TrainOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	weights, err := os.ReadFile(filepath.Join(c.Out, "model.safetensors"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	golden(t, "recipe.json", fmt.Sprintf("%x", sha256.Sum256(weights)))
+	golden(t, "recipe.json", sums)
 }
 
 // golden compares a value with the one in testdata.

@@ -85,10 +85,7 @@ func pullProgress(line *progress.Line) func(wenmo.PullProgress) {
 
 // completeModels completes the names of cached models, and of files.
 func completeModels(_ *cobra.Command, _ []string, begun string) ([]string, cobra.ShellCompDirective) {
-	models, err := wenmo.CachedModels()
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveDefault
-	}
+	models, _ := wenmo.CachedModels() // what cannot be read is not offered
 	var names []string
 	for _, b := range wenmo.Builtins() {
 		if strings.HasPrefix(b.Name, begun) {
