@@ -64,11 +64,12 @@ func Convert(ctx context.Context, src, dst string, opt ConvertOptions) error {
 	case opt.Packed:
 		return s.writePacked(ctx, dst, opt)
 	}
-	if err := model.Check(s.config, s.file); err != nil { // or nothing could open what is written
+	// Or nothing could open what is written. A family that is not known here may be
+	// known to others, or a part of it to GGUF.
+	if err := model.Check(s.config, s.file); err != nil && !errors.Is(err, model.ErrArchitecture) {
 		return err
 	}
-	switch {
-	case gguf:
+	if gguf {
 		return s.writeGGUF(ctx, dst, opt)
 	}
 	return s.writeDir(ctx, dst, opt)
@@ -120,22 +121,22 @@ func (s *source) writeGGUF(ctx context.Context, dst string, opt ConvertOptions) 
 }
 
 // tokenizerPairs returns the metadata of the tokenizer, filled up to the model's
-// vocabulary, and of the chat template; none where the model has no tokenizer.
+// vocabulary, and of the chat template, where the model has one; and the ids that
+// config.json names.
 func (s *source) tokenizerPairs() ([]checkpoint.KV, error) {
+	meta := map[string]any{}
 	tok, config, err := s.tokenizer()
-	if noTokenizer(err) {
-		return nil, nil
-	}
-	if err != nil {
+	switch {
+	case err == nil:
+		if meta, err = tok.GGUFMetadata(config); err != nil {
+			return nil, err
+		}
+		tokenizer.PadGGUF(meta, s.config.Int("vocab_size"))
+	case !noTokenizer(err):
 		return nil, err
 	}
-	meta, err := tok.GGUFMetadata(config)
-	if err != nil {
-		return nil, err
-	}
-	tokenizer.PadGGUF(meta, s.config.Int("vocab_size"))
-	for _, name := range []string{"bos", "eos"} { // of which tokenizer_config.json may say nothing
-		key := "tokenizer.ggml." + name + "_token_id"
+	for name, key := range map[string]string{"bos": "bos", "eos": "eos", "pad": "padding"} { // of which tokenizer_config.json may say nothing
+		key := "tokenizer.ggml." + key + "_token_id"
 		if id, ok := firstID(s.config.Raw()[name+"_token_id"]); ok && meta[key] == nil {
 			meta[key] = id
 		}

@@ -2,11 +2,11 @@ package wenmo
 
 import (
 	"encoding/json"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
 	"reflect"
-	"slices"
 	"strings"
 	"testing"
 
@@ -88,7 +88,7 @@ func TestConvertDType(t *testing.T) {
 // What could not be opened is not written.
 func TestConvertRefuses(t *testing.T) {
 	for key, value := range map[string]any{
-		"vocab_size": 16777216.0, "rms_norm_eps": -1.0, "rope_scaling": map[string]any{"rope_type": "llama3"}, "architectures": []any{"OtherForCausalLM"},
+		"vocab_size": 16777216.0, "rms_norm_eps": -1.0, "rope_scaling": map[string]any{"rope_type": "llama3"},
 	} {
 		dir := filepath.Join(t.TempDir(), "tiny")
 		if err := Create(t.Context(), dir, CreateOptions{Shape: "tiny-llama"}); err != nil {
@@ -107,31 +107,48 @@ func TestConvertRefuses(t *testing.T) {
 	}
 }
 
-// TestClassifierThroughGGUF: a head for whole texts keeps its numbers and labels.
+// TestClassifierThroughGGUF: a head for whole texts keeps its numbers, its labels,
+// what they mean, and the token that the head does not read.
 func TestClassifierThroughGGUF(t *testing.T) {
-	dir := filepath.Join(testkit.Root(), "testdata", "fixtures", "encoder_llama_seqcls")
-	file, packed := filepath.Join(t.TempDir(), "m.gguf"), filepath.Join(t.TempDir(), "p.gguf")
-	if err := Convert(t.Context(), dir, file, ConvertOptions{DType: "f32"}); err != nil {
-		t.Fatal(err)
-	}
-	if err := Convert(t.Context(), file, packed, ConvertOptions{Packed: true}); err != nil {
-		t.Fatal(err)
-	}
-	labels := func(path string) []string {
-		m, err := Open(t.Context(), path, Options{Threads: 1})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer m.Close()
-		return m.Labels()
-	}
-	want := firstLogits(t, dir, "f32")
-	for _, path := range []string{file, packed} {
-		if got := firstLogits(t, path, "f32"); !reflect.DeepEqual(got, want) {
-			t.Errorf("%s: logits %v, want %v", path, got, want)
-		}
-		if got, want := labels(path), labels(dir); !slices.Equal(got, want) {
-			t.Errorf("%s: labels %q, want %q", path, got, want)
-		}
+	fixture := filepath.Join(testkit.Root(), "testdata", "fixtures", "encoder_llama_seqcls")
+	for what, change := range map[string]func(raw map[string]any){
+		"as it is": func(map[string]any) {},
+		"names":    func(raw map[string]any) { raw["id2label"] = map[string]any{"0": "bad", "1": "好", "2": "so so", "3": "?"} },
+		"no names": func(raw map[string]any) { raw["num_labels"] = 4; delete(raw, "id2label"); delete(raw, "label2id") },
+		"several": func(raw map[string]any) {
+			raw["problem_type"], raw["pad_token_id"] = "multi_label_classification", float64((11*17+3)%int(raw["vocab_size"].(float64)))
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "m")
+			if err := os.CopyFS(dir, os.DirFS(fixture)); err != nil {
+				t.Fatal(err)
+			}
+			editJSON(t, filepath.Join(dir, "config.json"), change)
+			file, packed := filepath.Join(t.TempDir(), "m.gguf"), filepath.Join(t.TempDir(), "p.gguf")
+			if err := Convert(t.Context(), dir, file, ConvertOptions{DType: "f32"}); err != nil {
+				t.Fatal(err)
+			}
+			if err := Convert(t.Context(), file, packed, ConvertOptions{Packed: true}); err != nil {
+				t.Fatal(err)
+			}
+			said := func(path string) string {
+				m, err := Open(t.Context(), path, Options{Threads: 1})
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer m.Close()
+				return fmt.Sprint(m.Labels(), m.m.Problem)
+			}
+			want := firstLogits(t, dir, "f32")
+			for _, path := range []string{file, packed} {
+				if got := firstLogits(t, path, "f32"); !reflect.DeepEqual(got, want) {
+					t.Errorf("%s: logits %v, want %v", path, got, want)
+				}
+				if got, want := said(path), said(dir); got != want {
+					t.Errorf("%s: %s, want %s", path, got, want)
+				}
+			}
+		})
 	}
 }

@@ -157,9 +157,14 @@ func (e *Engine) Sequences(ctx context.Context, req Request) ([]Sequence, error)
 	if err := req.Params.Validate(); err != nil {
 		return nil, err
 	}
-	if req.Params.NumBeams > 1 {
-		return e.beams(ctx, &req)
+	ids, err := e.m.prompt(&req)
+	if err != nil {
+		return nil, err
 	}
+	if req.Params.NumBeams > 1 {
+		return e.beams(ctx, ids, &req)
+	}
+	req.IDs, req.Text, req.Messages = ids, "", nil
 	out := make([]Sequence, req.Params.NumReturnSequences)
 	errs := make([]error, len(out))
 	var wait sync.WaitGroup
@@ -180,11 +185,7 @@ func (e *Engine) Sequences(ctx context.Context, req Request) ([]Sequence, error)
 	return out, errors.Join(errs...)
 }
 
-func (e *Engine) beams(ctx context.Context, req *Request) ([]Sequence, error) {
-	ids, err := e.m.prompt(req)
-	if err != nil {
-		return nil, err
-	}
+func (e *Engine) beams(ctx context.Context, ids []int32, req *Request) ([]Sequence, error) {
 	found, err := e.e.Beam(ctx, engine.Request{IDs: ids, Params: req.Params, Processors: req.Processors, Tenant: req.Tenant})
 	var out []Sequence
 	for _, h := range found {

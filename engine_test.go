@@ -102,24 +102,61 @@ func TestRefusedRequests(t *testing.T) {
 	}
 }
 
-// TestTurnEnds finds what ends an answer in files of others.
+// TestTurnEnds finds what ends an answer in GGUF files of others, and keeps it when
+// they are converted.
 func TestTurnEnds(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "m.gguf")
-	err := checkpoint.WriteGGUF(path, []checkpoint.KV{
-		{Key: "general.architecture", Value: "llama"}, {Key: "tokenizer.ggml.eot_token_id", Value: uint32(3)},
-		{Key: "tokenizer.ggml.tokens", Value: []string{"a", "<|endoftext|>", "<|im_end|>", "<turn>", "<|im_end|>x"}},
-	}, nil)
-	if err != nil {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "m.gguf")
+	if err := Create(t.Context(), filepath.Join(dir, "tiny"), CreateOptions{Shape: "tiny-llama"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := Convert(t.Context(), filepath.Join(dir, "tiny"), path, ConvertOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	f, err := checkpoint.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close()
-	s := &source{file: f}
-	if got, want := s.turnEnds([]int32{1}), []int32{3, 2}; !slices.Equal(got, want) {
+	var pairs []checkpoint.KV
+	for _, kv := range f.Pairs() {
+		if tokens, ok := kv.Value.([]string); ok && kv.Key == "tokenizer.ggml.tokens" {
+			tokens = slices.Clone(tokens)
+			tokens[300], tokens[301] = "<|im_end|>", "<|im_end|>x"
+			kv.Value = tokens
+		}
+		if kv.Key != checkpoint.KeyGenerationConfig {
+			pairs = append(pairs, kv)
+		}
+	}
+	pairs = append(pairs, checkpoint.KV{Key: "tokenizer.ggml.eot_token_id", Value: uint32(7)})
+	pairs, outs, err := checkpoint.EncodeGGUF("f32", pairs, checkpoint.Sources(f))
+	if err != nil {
+		t.Fatal(err)
+	}
+	foreign := filepath.Join(dir, "foreign.gguf")
+	if err := errors.Join(checkpoint.WriteGGUF(foreign, pairs, outs), f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	ends := func(path string) []int32 {
+		m, err := Open(t.Context(), path, Options{Threads: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer m.Close()
+		return m.Params().EOSTokenID
+	}
+	want := append(ends(path), 7, 300)
+	if got := ends(foreign); !slices.Equal(got, want) {
 		t.Errorf("%v, want %v", got, want)
+	}
+	for _, to := range []string{"packed.gguf", "dir", "again.gguf"} {
+		to := filepath.Join(dir, to)
+		if err := Convert(t.Context(), foreign, to, ConvertOptions{Packed: strings.Contains(to, "packed")}); err != nil {
+			t.Fatal(err)
+		}
+		if got := ends(to); !slices.Equal(got, want) {
+			t.Errorf("%s: %v, want %v", to, got, want)
+		}
 	}
 }
 

@@ -81,14 +81,8 @@ func (m *Model) Prompt(messages []chat.Message) ([]int32, error) {
 	if err != nil {
 		return nil, err
 	}
-	if most := m.m.MaxLength * mostTokenBytes; len(text) > most {
-		return nil, fmt.Errorf("the conversation has %d bytes, far more than the context of %d tokens holds", len(text), m.m.MaxLength)
-	}
 	return m.tok.Encode(text, false), nil
 }
-
-// mostTokenBytes is more than tokens have on average in any text.
-const mostTokenBytes = 256
 
 // Encode returns the ids of a text that the model is to continue.
 func (m *Model) Encode(text string) ([]int32, error) {

@@ -17,7 +17,7 @@ import (
 // that classifies tokens or finds answers, what token i is). Of a model that
 // classifies texts there is one row, of the position that its head reads. The
 // slice is f's to keep only during the call, and f must not evaluate the same
-// model. typeIDs are BERT's segments, or nil; other models do not look at them.
+// model. A logit that is no finite number is an error. typeIDs are BERT's segments, or nil; other models do not look at them.
 func (m *Model) Logits(ctx context.Context, ids, typeIDs []int32, f func(pos int, logits []float32) error) error {
 	return m.evaluate(func(e *engine.Evaluator) error {
 		return e.Logits(ids, typeIDs, nil, func(pos int, row []float32) error {

@@ -188,8 +188,10 @@ func locate(ctx context.Context, name string, opt Options) (string, error) {
 // onlyTokenizer says that a path of the cache has no weights: other tools get the
 // tokenizer of a model alone.
 func onlyTokenizer(path string) bool {
-	weights, err := filepath.Glob(filepath.Join(path, "*.safetensors"))
-	return err == nil && len(weights) == 0 && filepath.Ext(path) != ".gguf"
+	files, err := os.ReadDir(path)
+	return err == nil && !slices.ContainsFunc(files, func(f os.DirEntry) bool {
+		return slices.Contains([]string{".safetensors", ".gguf"}, strings.ToLower(filepath.Ext(f.Name())))
+	})
 }
 
 // looksLocal says that a name can only be meant as a path.
@@ -374,7 +376,8 @@ func (s *source) generationConfig() (data []byte, name string, err error) {
 	if s.dir == "" {
 		text, ok := s.file.Metadata()[checkpoint.KeyGenerationConfig].(string)
 		if !ok {
-			return nil, "", nil
+			data, err := s.impliedConfig()
+			return data, s.path, err
 		}
 		return []byte(text), s.path + ": " + checkpoint.KeyGenerationConfig, nil
 	}
@@ -408,10 +411,21 @@ func (s *source) params() (Params, error) {
 			}
 		}
 	}
-	if data == nil && s.dir == "" {
-		p.EOSTokenID = append(p.EOSTokenID, s.turnEnds(p.EOSTokenID)...)
-	}
 	return p, nil
+}
+
+// impliedConfig is the generation_config.json that a GGUF file amounts to which
+// has none, if it names more than one end.
+func (s *source) impliedConfig() ([]byte, error) {
+	var ends []int32
+	if id, ok := firstID(s.config.Raw()["eos_token_id"]); ok {
+		ends = []int32{int32(id)}
+	}
+	more := s.turnEnds(ends)
+	if len(more) == 0 {
+		return nil, nil
+	}
+	return json.Marshal(map[string]any{"eos_token_id": append(ends, more...)})
 }
 
 // enders are tokens that end a turn or a text in models of our day.

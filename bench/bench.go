@@ -144,13 +144,12 @@ type round struct {
 // first, and not timed. Prefill ends when each stream has its first token; the
 // tokens after that are decoded.
 func measure(ctx context.Context, e *wenmo.Engine, vocab, number int, opt ModelOptions) (round, error) {
-	for s := range opt.Streams {
-		if opt.Depth == 0 {
-			break
-		}
-		for _, err := range e.Submit(ctx, request(vocab, opt.Depth, s, 0, opt.Depth, 1)) {
-			if err != nil {
-				return round{}, err
+	if opt.Depth > 0 {
+		for s := range opt.Streams {
+			for _, err := range e.Submit(ctx, request(vocab, opt.Depth, s, 0, opt.Depth, 1)) {
+				if err != nil {
+					return round{}, err
+				}
 			}
 		}
 	}

@@ -64,7 +64,7 @@ type limits struct {
 	depth  int   // macro calls, recursive loops, lazy filters and values, nested
 }
 
-var defaultLimits = limits{steps: 10_000_000, memory: 256 << 20, output: 64 << 20, depth: 200}
+var defaultLimits = limits{steps: 10_000_000, memory: 256 << 20, output: 16 << 20, depth: 200}
 
 const (
 	maxTemplate  = 1 << 20 // bytes of source; real ones have up to 30,000

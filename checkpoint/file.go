@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"sort"
 	"strings"
@@ -45,8 +46,9 @@ const (
 )
 
 // Open opens a .safetensors file, a .gguf file, or a directory that holds
-// model.safetensors, model.safetensors.index.json with its shards, or one
-// .gguf file. It checks the header and that the tensors lie inside the file
+// model.safetensors, model.safetensors.index.json with its shards, one .gguf file,
+// or one .safetensors file of another name. A model that is split over .gguf files
+// is opened by the first of them. It checks the header and that the tensors lie inside the file
 // and apart from each other.
 func Open(path string) (*File, error) {
 	info, err := os.Stat(path)
@@ -80,6 +82,8 @@ func openDir(dir string) (*File, error) {
 		switch {
 		case err != nil:
 			return nil, err
+		case len(found) == 1 && shardOfMany.MatchString(found[0]):
+			return nil, fmt.Errorf("%s: one shard of several, without the %s that names them", found[0], indexFile)
 		case len(found) == 1:
 			return openFile(found[0])
 		case len(found) > 1:
@@ -96,12 +100,15 @@ func withEnding(dir, ending string) ([]string, error) {
 	return slices.DeleteFunc(found, func(path string) bool { return filepath.Base(path) == adapterFile }), err
 }
 
+// shardOfMany is the name of a shard, as transformers gives it.
+var shardOfMany = regexp.MustCompile(`-\d{5}-of-\d{5}\.safetensors$`)
+
 const adapterFile = "adapter_model.safetensors"
 
 // nothingIn says what a directory without weights seems to be.
 func nothingIn(dir string) error {
 	what := fmt.Sprintf("no %s, %s or .gguf file in it", singleFile, indexFile)
-	pickled, err := withEnding(dir, ".bin")
+	pickled, err := filepath.Glob(filepath.Join(escapeGlob(dir), "pytorch_model*.bin"))
 	switch {
 	case exists(filepath.Join(dir, adapterFile)):
 		what = "it holds an adapter, not a model"

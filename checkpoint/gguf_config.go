@@ -36,17 +36,18 @@ func (fam family) readConfig(f *File) (map[string]any, error) {
 		return nil, fmt.Errorf("%s: metadata %q: %v layers, but the file has %d tensors", f.path, m.key(keyLayers), layers, len(f.tensors))
 	}
 	config["model_type"] = fam.modelType
-	architectures, err := fam.architecture(f)
-	if err != nil {
-		return nil, err
-	}
-	config["architectures"] = architectures
-	if names, ok := m.values[m.key(labelKeys[0].gguf)].([]string); ok {
-		labels := map[string]any{}
-		for i, name := range names {
-			labels[strconv.Itoa(i)] = name
+	config["architectures"] = []any{fam.architectures[0]}
+	if head, ok := f.Tensor(tensorClassifier); ok && fam.classifier != "" {
+		config["architectures"] = []any{fam.classifier}
+		if names, ok := m.values[m.key(labelKeys[0].gguf)].([]string); ok {
+			labels := map[string]any{}
+			for i, name := range names {
+				labels[strconv.Itoa(i)] = name
+			}
+			config["id2label"] = labels
+		} else if len(head.Shape) == 2 {
+			config["num_labels"] = float64(head.Shape[0])
 		}
-		config["id2label"] = labels
 	}
 	config["torch_dtype"] = "float32"
 	for key, value := range fam.implied {
@@ -77,26 +78,16 @@ func (fam family) readConfig(f *File) (map[string]any, error) {
 // of keys that config.json lacks; of a class of this architecture where the type
 // is not known.
 func ConfigDefaults(modelType, architecture string) map[string]any {
-	for _, known := range []func(fam family) bool{
-		func(fam family) bool { return fam.modelType == modelType },
-		func(fam family) bool { return architecture != "" && (fam.classifier == architecture || slices.Contains(fam.architectures, architecture)) },
-	} {
-		if i := slices.IndexFunc(families, known); i >= 0 {
-			return families[i].defaults
-		}
+	i := slices.IndexFunc(families, func(fam family) bool { return fam.modelType == modelType })
+	if i < 0 && architecture != "" {
+		i = slices.IndexFunc(families, func(fam family) bool {
+			return fam.classifier == architecture || slices.Contains(fam.architectures, architecture)
+		})
 	}
-	return nil
-}
-
-// architecture returns the class that has the head of the file.
-func (fam family) architecture(f *File) ([]any, error) {
-	switch {
-	case !f.has(tensorClassifier):
-		return []any{fam.architectures[0]}, nil
-	case fam.classifier == "":
-		return nil, fmt.Errorf("%s: tensor %q: a model of type %s has no such head here", f.path, tensorClassifier, fam.modelType)
+	if i < 0 {
+		return nil
 	}
-	return []any{fam.classifier}, nil
+	return families[i].defaults
 }
 
 // refuse makes an error of keys that change the mathematics in a way that

@@ -54,7 +54,7 @@ type family struct {
 	modelType     string // of config.json
 	arch          string // general.architecture
 	architectures []string
-	classifier    string // that with a head for whole texts; "": none
+	classifier    string // that with a head for whole texts; "": none that a file is whole with
 	prefix        string // that names in a checkpoint may lack, or have beyond those below
 	tied          bool   // tie_word_embeddings where config.json does not say
 	tensors       []tensorName
@@ -229,7 +229,7 @@ var families = []family{
 		metadata: slices.Concat(coreKeys, vocabKey, scalingKeys),
 	},
 	{
-		modelType: "bert", arch: "bert", architectures: []string{"BertModel", "BertForMaskedLM", "BertForSequenceClassification"}, classifier: "BertForSequenceClassification", prefix: "bert.", tied: true,
+		modelType: "bert", arch: "bert", architectures: []string{"BertModel", "BertForMaskedLM", "BertForSequenceClassification"}, prefix: "bert.", tied: true,
 		implied:  map[string]any{"hidden_act": "gelu", "position_embedding_type": "absolute"},
 		defaults: map[string]any{"layer_norm_eps": 1e-12, "type_vocab_size": 2.0, "max_position_embeddings": 512.0},
 		tensors:  bertTensors,

@@ -266,8 +266,11 @@ func prepareBERT(w *ggufWriter) error {
 func (w *ggufWriter) labels() error {
 	labels, ok := w.config["id2label"].(map[string]any)
 	delete(w.config, "id2label")
-	if !ok || !w.file.has("classifier.weight") && !w.file.has("score.weight") {
+	if !w.file.has("classifier.weight") && !w.file.has("score.weight") {
 		delete(w.config, "problem_type")
+		return nil
+	}
+	if !ok {
 		return nil
 	}
 	names := make([]string, len(labels))

@@ -29,7 +29,7 @@ func (f *File) joinParts() error {
 	}
 	name := firstPart.FindStringSubmatch(f.path)
 	if number != 0 || name == nil || name[2] != fmt.Sprintf("%05d", count) {
-		return fmt.Errorf("%s: part %d of a model that is split over %d files: open the one whose name ends in -00001-of-%05[3]d.gguf", f.path, number+1, count)
+		return fmt.Errorf("%s: part %d of a model that is split over %d files: open the first, whose name must end in -00001-of-%05[3]d.gguf", f.path, number+1, count)
 	}
 	for i := 1; i < count; i++ {
 		if err := f.joinPart(fmt.Sprintf("%s-%05d-of-%s.gguf", name[1], i+1, name[2]), i, count); err != nil {

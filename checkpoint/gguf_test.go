@@ -212,13 +212,11 @@ func TestSplitGGUF(t *testing.T) {
 
 // TestOpenDir: what a directory holds decides what is opened, or what is said.
 func TestOpenDir(t *testing.T) {
-	weights, err := os.ReadFile(func() string {
-		path := filepath.Join(t.TempDir(), "m.safetensors")
-		if err := WriteSafetensors(path, sample(), nil); err != nil {
-			t.Fatal(err)
-		}
-		return path
-	}())
+	path := filepath.Join(t.TempDir(), "m.safetensors")
+	if err := WriteSafetensors(path, sample(), nil); err != nil {
+		t.Fatal(err)
+	}
+	weights, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -228,7 +226,8 @@ func TestOpenDir(t *testing.T) {
 	}{
 		"another name":  {[]string{"weights.safetensors", "adapter_model.safetensors"}, ""},
 		"two names":     {[]string{"a.safetensors", "b.safetensors"}, "2 .safetensors files"},
-		"pickled":       {[]string{"pytorch_model.bin"}, "pytorch_model.bin, which is not read"},
+		"pickled":       {[]string{"pytorch_model.bin", "training_args.bin"}, "pytorch_model.bin, which is not read"},
+		"half of it":    {[]string{"model-00001-of-00002.safetensors"}, "one shard of several"},
 		"an adapter":    {[]string{"adapter_model.safetensors"}, "holds an adapter"},
 		"nothing":       {nil, "no model.safetensors"},
 		"a config file": {[]string{"config.json"}, "not a model"},

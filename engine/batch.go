@@ -92,6 +92,11 @@ func (e *Evaluator) pass(inputs []Input, hidden bool, f func(i int, rows *tensor
 	}
 	at := 0
 	for i, n := range counts {
+		for r := range n {
+			if err := checkFinite(out.Row(at+r), r); err != nil {
+				return fmt.Errorf("sequence %d: %w", i, err)
+			}
+		}
 		if err := f(i, e.Graph.RowRange(out, at, n)); err != nil {
 			return err
 		}

@@ -410,7 +410,7 @@ func TestCheckFinite(t *testing.T) {
 		t.Error(err)
 	}
 	for _, bad := range []float32{float32(math.NaN()), float32(math.Inf(1)), float32(math.Inf(-1))} {
-		if err := checkFinite([]float32{1, bad}, 7); err == nil || !strings.Contains(err.Error(), "id 1 at position 7") {
+		if err := checkFinite([]float32{1, bad}, 7); err == nil || !strings.Contains(err.Error(), "logit 1 at position 7") {
 			t.Errorf("%v: %v", bad, err)
 		}
 	}

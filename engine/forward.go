@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
-	"slices"
 	"sync"
 
 	"wenmo/model"
@@ -64,15 +63,10 @@ func (e *Evaluator) Logits(ids, typeIDs []int32, trace *nn.Trace, f func(pos int
 // checkFinite returns an error where a logit of a position is NaN or infinite: of
 // weights that do not belong together, for one.
 func checkFinite(logits []float32, pos int) error {
-	bad := float32(0) // stays 0 while all are finite
-	for _, x := range logits {
-		bad += x - x
+	if i := tensor.NotFinite(logits); i >= 0 {
+		return fmt.Errorf("logit %d at position %d is %v: the model's weights or its config are wrong", i, pos, logits[i])
 	}
-	if bad == 0 {
-		return nil
-	}
-	i := slices.IndexFunc(logits, func(x float32) bool { return x-x != 0 })
-	return fmt.Errorf("the logit of id %d at position %d is %v: the model's weights or its config are wrong", i, pos, logits[i])
+	return nil
 }
 
 // Hidden returns a copy of the final hidden states, [tokens][hidden], and the

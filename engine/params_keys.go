@@ -125,16 +125,14 @@ var switches = []string{
 	"return_dict_in_generate", "return_legacy_cache", "token_healing", "use_cache",
 }
 
-// setForeign takes a foreign key from the text of a flag.
-func setForeign(key, text string) error {
+// checkForeign returns why a foreign key cannot have a value, as JSON; known is false
+// for a key that transformers does not have either.
+func checkForeign(key, value string) (known bool, err error) {
 	neutral, isRefused := refused[key]
-	switch {
-	case isRefused && !slices.Contains(append(neutral, "null"), text):
-		return fmt.Errorf("%s %s is not implemented", key, short([]byte(text)))
-	case !isRefused && !slices.Contains(harmless, key):
-		return fmt.Errorf("%s is not a parameter of generation", key)
+	if isRefused && value != "null" && !slices.Contains(neutral, value) {
+		return true, fmt.Errorf("%s %s is not implemented", key, short([]byte(value)))
 	}
-	return nil
+	return isRefused || slices.Contains(harmless, key), nil
 }
 
 func keyIndex(name string) int {
@@ -177,7 +175,6 @@ func ParseGenerationConfig(data []byte, name string) (Params, error) {
 func (p *Params) take(key string, value json.RawMessage) error {
 	value = bytes.TrimSpace(value)
 	isNull := string(value) == "null"
-	neutral, isRefused := refused[key]
 	i := keyIndex(key)
 	switch {
 	case key == "top_k" && isNull:
@@ -186,12 +183,12 @@ func (p *Params) take(key string, value json.RawMessage) error {
 		return nil
 	case i >= 0:
 		return p.setJSON(i, value)
-	case isRefused && !isNull && !slices.Contains(neutral, string(value)):
-		return fmt.Errorf("%s %s is not implemented", key, short(value))
-	case !isRefused && !slices.Contains(harmless, key):
+	}
+	known, err := checkForeign(key, string(value))
+	if !known {
 		p.Unknown = append(p.Unknown, key)
 	}
-	return nil
+	return err
 }
 
 func (p *Params) setJSON(i int, value json.RawMessage) error {
@@ -220,10 +217,14 @@ func short(value []byte) string {
 // follow an equals sign (1,2=-3.5;3=2); JSON is taken, too. Spaces around a
 // value do not count, except those of strings. Ranges are Validate's business.
 func (p *Params) Set(key, text string) error {
-	key = strings.ReplaceAll(key, "-", "_")
-	i := keyIndex(key)
+	name := strings.ReplaceAll(key, "-", "_")
+	i := keyIndex(name)
 	if i < 0 {
-		return setForeign(key, strings.TrimSpace(text))
+		known, err := checkForeign(name, strings.TrimSpace(text))
+		if !known {
+			err = fmt.Errorf("%s is not a parameter of generation", key)
+		}
+		return err
 	}
 	field := paramKeys[i].field(p)
 	value := asJSON(field, strings.TrimSpace(text))

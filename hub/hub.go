@@ -52,7 +52,7 @@ func (c *Client) Pull(ctx context.Context, name string, options Options) (string
 		return found, err
 	}
 	if c.unfit != nil {
-		return "", c.unfit
+		return "", fmt.Errorf("pull %s: %w", n, c.unfit)
 	}
 	p := &pull{client: c, name: n, meter: newMeter(options.Progress)}
 	found, err := p.run(ctx, options.Include)

@@ -2,8 +2,9 @@ package hub
 
 import (
 	"fmt"
+	"net/url"
 	"path/filepath"
-	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -29,22 +30,37 @@ func (n Name) String() string {
 	return s
 }
 
-// address is what people copy of a hub's pages:
-// https://huggingface.co/org/name[/tree/REVISION or /blob/REVISION/FILE].
-var address = regexp.MustCompile(`^(?:https?://)?(?:huggingface\.co|hf\.co|hf-mirror\.com)/([^/?#]+/[^/?#]+)(?:/(tree|blob|resolve)/([^/?#]+)(?:/([^?#]+))?)?/?(?:[?#].*)?$`)
+// sites are the hub's names, and that of its best known mirror.
+var sites = []string{"huggingface.co", "hf.co", "hf-mirror.com"}
 
-// ofAddress turns an address into the name that it is of; other names stay.
+// ofAddress turns what people copy of a hub's pages,
+// https://huggingface.co/org/name[/tree/REVISION or /blob/REVISION/FILE], into the
+// name that it is of; other names stay.
 func ofAddress(s string) string {
-	m := address.FindStringSubmatch(s)
-	if m == nil {
+	site, rest, ok := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(s, "https://"), "http://"), "/")
+	if !ok || !slices.Contains(sites, site) {
 		return s
 	}
-	name := m[1]
-	if m[3] != "" && m[3] != defaultRevision {
-		name += "@" + m[3]
+	rest, _, _ = strings.Cut(rest, "#")
+	rest, _, _ = strings.Cut(rest, "?")
+	rest, err := url.PathUnescape(strings.Trim(rest, "/"))
+	parts := strings.Split(rest, "/")
+	if err != nil || parts[0] == "datasets" || parts[0] == "spaces" {
+		return s
 	}
-	if m[2] != "tree" && strings.HasSuffix(m[4], ".gguf") {
-		name += ":" + m[4]
+	page := slices.IndexFunc(parts, func(part string) bool { return part == "tree" || part == "blob" || part == "resolve" })
+	if page < 1 || page > 2 {
+		return rest
+	}
+	name, revision, file := strings.Join(parts[:page], "/"), "", ""
+	if len(parts) > page+1 {
+		revision, file = parts[page+1], strings.Join(parts[page+2:], "/")
+	}
+	if revision != "" && revision != defaultRevision {
+		name += "@" + revision
+	}
+	if strings.HasSuffix(file, ".gguf") {
+		name += ":" + file
 	}
 	return name
 }

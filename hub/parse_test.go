@@ -44,6 +44,9 @@ func TestParseAddress(t *testing.T) {
 	for s, want := range map[string]string{
 		"https://huggingface.co/org/name":                                 "org/name",
 		"huggingface.co/org/name/":                                        "org/name",
+		"https://huggingface.co/gpt2":                                     "gpt2",
+		"https://huggingface.co/gpt2/tree/main/onnx":                      "gpt2",
+		"https://huggingface.co/org/name/blob/main/a%20b.gguf":            "org/name:a b.gguf",
 		"http://hf.co/org/name?library=x":                                 "org/name",
 		"https://huggingface.co/org/name/tree/main":                       "org/name",
 		"https://huggingface.co/org/name/tree/v1.0":                       "org/name@v1.0",
@@ -53,6 +56,15 @@ func TestParseAddress(t *testing.T) {
 	} {
 		if n, err := ParseName(s); err != nil || n.String() != want {
 			t.Errorf("%s is %s, %v, want %s", s, n, err, want)
+		}
+	}
+}
+
+// A page of something else than a model is none's name.
+func TestParseAddressBad(t *testing.T) {
+	for _, s := range []string{"https://huggingface.co/datasets/squad", "huggingface.co/spaces/a/b", "https://huggingface.co/", "https://huggingface.co/org/name/%zz"} {
+		if n, err := ParseName(s); err == nil {
+			t.Errorf("%s is %s", s, n)
 		}
 	}
 }

@@ -122,7 +122,11 @@ func ggufVariants(files []file) []variant {
 // is reports whether the variant is of the type quant: the whole name, or its
 // end after a '-', '.', '_' or '/', in any case.
 func (v variant) is(quant string) bool {
-	quant = strings.ToLower(strings.TrimSuffix(quant, ".gguf"))
+	quant = strings.TrimSuffix(quant, ".gguf")
+	if m := shardName.FindStringSubmatch(quant); m != nil { // one of its files
+		quant = m[1]
+	}
+	quant = strings.ToLower(quant)
 	head, ok := strings.CutSuffix(strings.ToLower(v.name), quant)
 	return ok && (head == "" || strings.ContainsRune("-._/", rune(head[len(head)-1])))
 }

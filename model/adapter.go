@@ -17,6 +17,7 @@ import (
 	"wenmo/internal/philox"
 	"wenmo/internal/readfile"
 	"wenmo/nn"
+	"wenmo/tensor"
 )
 
 // Names of the files of an adapter, as PEFT writes them.
@@ -164,7 +165,7 @@ func (a *Adapter) tensor(name string, shape []int, taken map[string]bool) ([]flo
 	if err := t.Float32(v); err != nil {
 		return nil, err
 	}
-	if i := notFinite(v); i >= 0 {
+	if i := tensor.NotFinite(v); i >= 0 {
 		return nil, fmt.Errorf("%s: tensor %q: element %d is %v", t.File, name, i, v[i])
 	}
 	return v, nil

@@ -83,7 +83,7 @@ func readSizes(m *Model, c *Config) sizes {
 	m.Hidden = c.Int("hidden_size")
 	m.Layers = c.Int("num_hidden_layers")
 	m.Heads = c.Int("num_attention_heads")
-	m.Context = c.IntOr("max_position_embeddings", 2048)
+	m.Context = c.Int("max_position_embeddings")
 	s := sizes{heads: m.Heads, kvHeads: c.IntOr("num_key_value_heads", m.Heads)}
 	if m.Heads%s.kvHeads != 0 {
 		c.fail("num_key_value_heads", "is %d, want a divisor of num_attention_heads %d", s.kvHeads, m.Heads)

@@ -200,7 +200,7 @@ func (l *Loader) vector(t checkpoint.Tensor, name string, v *tensor.Tensor, at i
 }
 
 func (l *Loader) finite(name string, data []float32) {
-	if i := notFinite(data); i >= 0 {
+	if i := tensor.NotFinite(data); i >= 0 {
 		l.fail(fmt.Errorf("%s: tensor %q: element %d is %v", l.file.Path(), name, i, data[i]))
 	}
 }
@@ -287,7 +287,7 @@ func (l *Loader) Table(name string, rows, cols int) *tensor.Table {
 		if err := t.Row(dst, i); err != nil {
 			return err
 		}
-		if k := notFinite(dst); k >= 0 {
+		if k := tensor.NotFinite(dst); k >= 0 {
 			return fmt.Errorf("%s: tensor %q: element [%d, %d] is %v", t.File, name, i, k, dst[k])
 		}
 		return nil

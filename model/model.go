@@ -157,6 +157,9 @@ func (l *Loader) model(c *Config) (*Model, error) {
 	return m, nil
 }
 
+// ErrArchitecture is the error of a config whose architecture is not known.
+var ErrArchitecture = errors.New("is not supported")
+
 // family finds the architecture of a config.
 func family(c *Config) (string, builder, error) {
 	names := c.Strings("architectures")
@@ -176,7 +179,7 @@ func family(c *Config) (string, builder, error) {
 			return n, b, nil
 		}
 	}
-	return "", nil, fmt.Errorf("%s: architecture %q is not supported (known: %s)", c.file, names[0], strings.Join(Architectures(), ", "))
+	return "", nil, fmt.Errorf("%s: architecture %q %w (known: %s)", c.file, names[0], ErrArchitecture, strings.Join(Architectures(), ", "))
 }
 
 // Architectures returns the names that Load knows, sorted.

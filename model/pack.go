@@ -172,7 +172,7 @@ func (p *packer) read(dst []float32, out int) error {
 	} else if err := p.t.Row(dst, row); err != nil {
 		return err
 	}
-	if i := notFinite(dst); i >= 0 {
+	if i := tensor.NotFinite(dst); i >= 0 {
 		return fmt.Errorf("%s: tensor %q: element [%d, %d] is %v", p.t.File, p.t.Name, row, i, dst[i])
 	}
 	if s := p.layout.Scale; s != 0 {
@@ -181,21 +181,4 @@ func (p *packer) read(dst []float32, out int) error {
 		}
 	}
 	return nil
-}
-
-// notFinite returns the index of the first NaN or infinity, or −1.
-func notFinite(x []float32) int {
-	bad := float32(0) // stays 0 while all are finite
-	for _, v := range x {
-		bad += v - v
-	}
-	if bad == 0 {
-		return -1
-	}
-	for i, v := range x {
-		if v-v != 0 {
-			return i
-		}
-	}
-	return -1
 }

@@ -180,3 +180,20 @@ func alloc[T float32 | uint16 | int8 | int32 | [2]int16](a *arena, n int) []T {
 	b := a.alloc(n * int(unsafe.Sizeof(zero)))
 	return unsafe.Slice((*T)(unsafe.Pointer(&b[0])), n)
 }
+
+// NotFinite returns the index of the first NaN or infinity, or −1.
+func NotFinite(x []float32) int {
+	bad := float32(0) // stays 0 while all are finite
+	for _, v := range x {
+		bad += v - v
+	}
+	if bad == 0 {
+		return -1
+	}
+	for i, v := range x {
+		if v-v != 0 {
+			return i
+		}
+	}
+	return -1
+}

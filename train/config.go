@@ -116,7 +116,7 @@ type DatasetConfig struct {
 	Evaluation     []string `toml:"evaluation" comment:"evaluation sets, kept out of the documents"`
 	KeepDuplicates bool     `toml:"keep_duplicates"`
 	NearDuplicates float64  `toml:"near_duplicates" comment:"similarity from which a document counts as a copy, such as 0.8; 0: exact copies alone"`
-	Join           float64  `toml:"join" comment:"share of the conversations that go on from another one: so a model learns to take one request after the other"`
+	Join           float64  `toml:"join,omitempty" comment:"share of the conversations that go on from another one: so a model learns to take one request after the other"`
 	Cache          string   `toml:"cache" comment:"folder of tokenised data; empty: inside out"`
 	Limit          int      `toml:"limit" comment:"records of a classifier and the like; 0: all"`
 	Mask           float64  `toml:"mask" comment:"masked-lm: share of the tokens"`
@@ -503,7 +503,7 @@ func (c *Config) idle() (errs []error) {
 		{"model.labels", len(c.Model.Labels) > 0, c.Task == TaskClassify || c.Task == TaskTokens},
 		{"model.problem", c.Model.Problem != "", c.Task == TaskClassify},
 		{"dataset.near_duplicates", c.Dataset.NearDuplicates > 0, c.IsLanguageModel()},
-		{"dataset.join", c.Dataset.Join > 0, c.Task == TaskCausalLM},
+		{"dataset.join", c.Dataset.Join > 0, c.Task == TaskCausalLM || c.Task == TaskChat},
 		{"dpo", c.DPO != nil, c.Task == TaskDPO},
 		{"dataset.words", c.Dataset.Words != "", c.Task == TaskMaskedLM},
 		{"dataset.whole_word", c.Dataset.WholeWord, c.Task == TaskMaskedLM},

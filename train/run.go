@@ -681,11 +681,11 @@ func (r *run) finish(ctx context.Context) error {
 	if r.saved != r.loop.State.Step {
 		r.say(Event{Step: r.loop.State.Step, Best: r.saved})
 	}
-	if r.sources, err = r.bySource(ctx); err != nil {
-		return err
-	}
 	dtype := map[string]checkpoint.DType{"f32": checkpoint.F32, "bf16": checkpoint.BF16}[r.cfg.SaveAs]
 	if err := SaveWeights(r.pass.Model, r.cfg.Out, dtype); err != nil {
+		return err
+	}
+	if r.sources, err = r.bySource(ctx); err != nil {
 		return err
 	}
 	return r.tell(time.Now())

@@ -178,6 +178,7 @@ the mouse selects. Ctrl-C stops the answer, twice it leaves. // begins a message
 with a slash.`,
 	"chat.unknown_command":   "There is no command %s. /help lists them; // begins a message with a slash.",
 	"chat.needs_argument":    "%s needs a name after it. /help explains.",
+	"chat.no_effect":         "%s changes nothing here.",
 	"chat.unknown_key":       "%s is not a parameter of generation.",
 	"chat.one_answer":        "A conversation has one answer at a time: no beams, no num_return_sequences.",
 	"chat.system_set":        "From now on the model is told this.",

@@ -119,7 +119,10 @@ func (s *Session) set(argument string) (outcome, error) {
 	}
 	if key != "" {
 		text, ok := params.Text(key)
-		if !ok {
+		switch {
+		case !ok && assigned:
+			return outcome{note: s.Say("no_effect", key)}, nil
+		case !ok:
 			return outcome{}, errors.New(s.Say("unknown_key", key))
 		}
 		return outcome{note: key + " = " + text}, nil
