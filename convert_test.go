@@ -113,7 +113,9 @@ func TestClassifierThroughGGUF(t *testing.T) {
 	fixture := filepath.Join(testkit.Root(), "testdata", "fixtures", "encoder_llama_seqcls")
 	for what, change := range map[string]func(raw map[string]any){
 		"as it is": func(map[string]any) {},
-		"names":    func(raw map[string]any) { raw["id2label"] = map[string]any{"0": "bad", "1": "好", "2": "so so", "3": "?"} },
+		"names": func(raw map[string]any) {
+			raw["id2label"] = map[string]any{"0": "bad", "1": "好", "2": "so so", "3": "?"}
+		},
 		"no names": func(raw map[string]any) { raw["num_labels"] = 4; delete(raw, "id2label"); delete(raw, "label2id") },
 		"several": func(raw map[string]any) {
 			raw["problem_type"], raw["pad_token_id"] = "multi_label_classification", float64((11*17+3)%int(raw["vocab_size"].(float64)))

@@ -13,6 +13,7 @@ import (
 
 	"wenmo"
 	"wenmo/internal/testkit"
+	"wenmo/task"
 	"wenmo/train"
 )
 
@@ -58,6 +59,33 @@ func TestTexts(t *testing.T) {
 		got = append(got, m.Tokenizer().Decode(out, false))
 	}
 	golden(t, "texts.json", got)
+}
+
+// TestLabels compares what the classifiers say.
+func TestLabels(t *testing.T) {
+	got := map[string][]string{}
+	for name, texts := range map[string][]string{
+		Moderation: {"Have a nice day!", "You are a stupid idiot.", "今天天气很好。", "女人就是没有脑子。"},
+		Intent:     {"set an alarm for seven in the morning", "what is the weather like tomorrow", "could you send me the report by friday?"},
+	} {
+		m, err := wenmo.Open(t.Context(), name, wenmo.Options{Threads: 2})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer m.Close()
+		var inputs []task.Text
+		for _, text := range texts {
+			inputs = append(inputs, task.Text{Text: text})
+		}
+		found, err := task.Classify(t.Context(), m, inputs, task.ClassifyOptions{TopK: 2})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, labels := range found {
+			got[name] = append(got[name], fmt.Sprintf("%s: %s %.3f, %s %.3f", texts[i], labels[0].Label, labels[0].Score, labels[1].Label, labels[1].Score))
+		}
+	}
+	golden(t, "labels.json", got)
 }
 
 // TestRecipe trains the first hundred steps of the recipe on a part of its data, and

@@ -19,10 +19,24 @@ func newCopyFinder(sequences [][]int32, n int) *copyFinder {
 	c := &copyFinder{n: n, sequences: sequences, at: map[uint64][]run{}}
 	for s, ids := range sequences {
 		c.hashes(ids, func(from int, hash uint64) {
-			c.at[hash] = append(c.at[hash], run{int32(s), int32(from)})
+			if varied(ids[from : from+n]) {
+				c.at[hash] = append(c.at[hash], run{int32(s), int32(from)})
+			}
 		})
 	}
 	return c
+}
+
+// varied says that a run has more than a tenth as many different tokens as it has
+// tokens: a row of spaces or dashes is no copy of anything.
+func varied(ids []int32) bool {
+	different := map[int32]bool{}
+	for _, id := range ids {
+		if different[id] = true; len(different) > len(ids)/10 {
+			return true
+		}
+	}
+	return false
 }
 
 // find calls found with each run that the ids of a document hold, and did not

@@ -158,3 +158,21 @@ func TestMemorization(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
+
+// A row of one sign is no copy.
+func TestCopiesAreVaried(t *testing.T) {
+	spaces, text := make([]int32, 60), make([]int32, 60)
+	for i := range text {
+		text[i] = int32(i % 7)
+	}
+	for _, c := range []struct {
+		ids  []int32
+		want int
+	}{{spaces, 0}, {text, 1}} {
+		n := 0
+		newCopyFinder([][]int32{c.ids}, copyTokens).find(c.ids, func(int, []int32) { n = 1 })
+		if n != c.want {
+			t.Errorf("%v: %d, want %d", c.ids[:8], n, c.want)
+		}
+	}
+}

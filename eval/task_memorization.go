@@ -24,8 +24,8 @@ const (
 //     "Quantifying Memorization Across Neural Language Models"). Documents of less
 //     than 100 tokens are left out; Options.Limit is about these alone.
 //   - copied: the share of sampled texts (Options.Samples, from the start of a
-//     text or from Options.Prompts) in which 50 tokens in a row stand in some document, or in
-//     a turn of a conversation.
+//     text or from Options.Prompts) in which 50 tokens in a row, more than five different
+//     ones, stand in some document, or in a turn of a conversation.
 //
 // The documents are read one after the other, however many there are. What stays in
 // memory is half a kilobyte for each that is gone on from, and what copyFinder holds.

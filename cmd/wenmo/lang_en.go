@@ -159,7 +159,7 @@ line, and the answers are printed as they are.`,
 wenmo chat -m my-chat --system "Answer in one sentence." --temperature 0.8
 printf 'Hello!\nWho are you?\n' | wenmo chat -m my-chat`,
 	"flag.system":      "`TEXT` that tells the model, before the conversation, how to answer",
-	"hello.embedded":   `%s is a small model that was trained with wenmo alone. It tells short stories in simple English, writes Chinese quatrains, answers couplets and greetings, each message by itself. It knows nothing reliably, cannot calculate or program, and often makes things up. /model NAME opens a larger one.`,
+	"hello.embedded":   `%s is a small model that was trained with wenmo alone. It tells short stories in simple English, writes Chinese quatrains, answers couplets and greetings. It makes nothing of what was said before, knows nothing reliably, cannot calculate or program, and often makes things up. /model NAME opens a larger one.`,
 	"chat.hello":       "Enter sends · Alt+Enter or Ctrl+J: a new line · PgUp, PgDn scroll · /help",
 	"chat.placeholder": "Your message",
 	"chat.help": `/model NAME      talk with another model: a directory, a file, a name
@@ -266,8 +266,13 @@ wenmo fill-mask -m my-bert --file texts.jsonl --json`,
 
 	"classify.short": "Classify texts",
 	"classify.long": `Say which class a text, or a pair of texts, belongs to: one class, several labels, or
-a value, as the model was fine-tuned.`,
-	"classify.example": `wenmo classify -m my-classifier "What a lovely film!"
+a value, as the model was fine-tuned. Without -m it is wenmo-mini-moderation, a small
+model inside that looks for hate, harassment, sexual content, violence and self-harm in
+English and Chinese, and often errs; wenmo-mini-intent says what a sentence wants of an
+assistant.`,
+	"classify.example": `wenmo classify "You are a stupid idiot."
+wenmo classify -m wenmo-mini-intent --top-k 1 "set an alarm for seven in the morning"
+wenmo classify -m my-classifier "What a lovely film!"
 wenmo classify -m my-nli "It rains." --pair "The street is wet."
 wenmo classify -m my-classifier --file reviews.jsonl --top-k 1 --json`,
 	"classify.none":          "no label",

@@ -159,7 +159,7 @@ Markdown 显示。本地没有的模型会自动从模型站点下载。不在�
 wenmo chat -m my-chat --system "用一句话回答。" --temperature 0.8
 printf '你好！\n你是谁？\n' | wenmo chat -m my-chat`,
 	"flag.system":      "对话之前告诉模型该如何回答的 `TEXT`",
-	"hello.embedded":   `%s 是完全由 wenmo 训练的小模型。它会用简单的英语讲小故事、写绝句、对对联，也会打招呼；每条消息单独回答，不记得上文。它的知识靠不住，不会计算和编程，还常常编造内容。用 /model NAME 可以换成更大的模型。`,
+	"hello.embedded":   `%s 是完全由 wenmo 训练的小模型。它会用简单的英语讲小故事、写绝句、对对联，也会打招呼；前面说过的话，它用不上。它的知识靠不住，不会计算和编程，还常常编造内容。用 /model NAME 可以换成更大的模型。`,
 	"chat.hello":       "Enter 发送 · Alt+Enter 或 Ctrl+J 换行 · PgUp、PgDn 翻页 · /help 帮助",
 	"chat.placeholder": "请输入消息",
 	"chat.help": `/model NAME      换一个模型：目录、文件或名称
@@ -263,8 +263,12 @@ wenmo fill-mask -m my-bert --file texts.jsonl --json`,
 
 	"classify.short": "给文字分类",
 	"classify.long": `说出一段文字（或一对文字）属于哪一类：单个类别、多个标签或一个数值，
-取决于模型如何微调。`,
-	"classify.example": `wenmo classify -m my-classifier "这部电影真好看！"
+取决于模型如何微调。不给 -m 时用内置的小模型
+wenmo-mini-moderation：它在中英文里找仇恨、骚扰、色情、暴力和自残的内容，也常常看错；
+wenmo-mini-intent 则说出一句话想让助手做什么。`,
+	"classify.example": `wenmo classify "你真是个蠢货。"
+wenmo classify -m wenmo-mini-intent --top-k 1 "set an alarm for seven in the morning"
+wenmo classify -m my-classifier "这部电影真好看！"
 wenmo classify -m my-nli "下雨了。" --pair "街道湿了。"
 wenmo classify -m my-classifier --file reviews.jsonl --top-k 1 --json`,
 	"classify.none":          "没有标签",

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"wenmo"
+	"wenmo/embedded"
 	"wenmo/task"
 )
 
@@ -70,10 +71,10 @@ func fillTable(masks [][]task.Fill, alone bool) string {
 }
 
 func classifyCommand() *cobra.Command {
-	var f taskFlags
+	f := taskFlags{modelFlags: modelFlags{name: embedded.Moderation}}
 	var pair string
 	opt := task.ClassifyOptions{}
-	cmd := describe(&cobra.Command{Use: "classify -m MODEL [TEXT]", Args: arguments(1, "TEXT")}, "classify")
+	cmd := describe(&cobra.Command{Use: "classify [-m MODEL] [TEXT]", Args: arguments(1, "TEXT")}, "classify")
 	f.register(cmd)
 	addFlag(cmd, "input", func(set *pflag.FlagSet) {
 		set.StringVar(&pair, "pair", "", say("flag.classify_pair"))
@@ -83,9 +84,6 @@ func classifyCommand() *cobra.Command {
 	f.registerThreshold(cmd, "flag.task_threshold")
 	addChoice(cmd, "output", choice{&opt.Function, []string{"softmax", "sigmoid", "none"}}, "function", say("flag.classify_function"))
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if err := f.named(); err != nil {
-			return err
-		}
 		rows, err := f.texts(cmd, args)
 		if err != nil {
 			return err
