@@ -135,9 +135,9 @@ func (s *source) tokenizerPairs() ([]checkpoint.KV, error) {
 	case !noTokenizer(err):
 		return nil, err
 	}
-	for name, key := range map[string]string{"bos": "bos", "eos": "eos", "pad": "padding"} { // of which tokenizer_config.json may say nothing
-		key := "tokenizer.ggml." + key + "_token_id"
-		if id, ok := firstID(s.config.Raw()[name+"_token_id"]); ok && meta[key] == nil {
+	for ours, theirs := range map[string]string{"bos": "bos", "eos": "eos", "pad": "padding"} { // of which tokenizer_config.json may say nothing
+		key := "tokenizer.ggml." + theirs + "_token_id"
+		if id, ok := firstID(s.config.Raw()[ours+"_token_id"]); ok && meta[key] == nil {
 			meta[key] = id
 		}
 	}

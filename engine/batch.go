@@ -92,7 +92,7 @@ func (e *Evaluator) pass(inputs []Input, hidden bool, f func(i int, rows *tensor
 	}
 	at := 0
 	for i, n := range counts {
-		for r := range n {
+		for r := 0; r < n && !hidden; r++ {
 			if err := checkFinite(out.Row(at+r), r); err != nil {
 				return fmt.Errorf("sequence %d: %w", i, err)
 			}
