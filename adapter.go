@@ -87,7 +87,7 @@ func exists(path string) bool {
 
 // withAdapter adds an adapter to a source, which it closes where that fails. A
 // config.json beside the adapter, such as that of a model whose head was trained
-// with it, stands for the base's.
+// with it, stands for the base's, as do a tokenizer and a chat template.
 func (s *source) withAdapter(dir string) (*source, error) {
 	if dir == "" {
 		return s, nil
@@ -96,6 +96,7 @@ func (s *source) withAdapter(dir string) (*source, error) {
 	if s.adapter, err = model.OpenAdapter(dir); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
+	s.adapterDir = dir
 	name := filepath.Join(dir, "config.json")
 	if data, e := readfile.Regular(name); e == nil {
 		s.config, err = model.ParseConfig(data, name)

@@ -53,14 +53,15 @@ func folderOf(ctx context.Context, name string) (string, error) {
 		return "", err
 	}
 	dir := filepath.Join(cache, "wenmo", fmt.Sprintf("%s-%08x", b.Name, crc32.ChecksumIEEE(b.Data)))
-	if exists(dir) {
+	whole := func() bool { return exists(filepath.Join(dir, "config.json")) } // which comes last
+	if whole() {
 		return dir, nil
 	}
 	if err := os.MkdirAll(filepath.Dir(dir), 0o777); err != nil {
 		return "", err
 	}
 	err = Convert(ctx, name, dir, ConvertOptions{})
-	if exists(dir) { // another process may have been faster
+	if whole() { // another process may have been faster
 		return dir, nil
 	}
 	return "", err

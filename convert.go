@@ -1,6 +1,7 @@
 package wenmo
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -61,6 +62,8 @@ func Convert(ctx context.Context, src, dst string, opt ConvertOptions) error {
 		return fmt.Errorf("%s: a packed model of this architecture cannot be converted; convert what it was made of", s.path)
 	case opt.Packed && !gguf:
 		return fmt.Errorf("%s: packed models are .gguf files", dst)
+	case opt.Packed && s.file.Packed():
+		return fmt.Errorf("%s: it is packed already; convert what it was made of, or what it converts to", s.path)
 	case opt.Packed:
 		return s.writePacked(ctx, dst, opt)
 	}
@@ -91,7 +94,7 @@ func isGGUF(path string) bool { return strings.EqualFold(filepath.Ext(path), ".g
 
 // writeGGUF writes a GGUF file as llama.cpp's own converter would.
 func (s *source) writeGGUF(ctx context.Context, dst string, opt ConvertOptions) error {
-	pairs, sources, left, err := checkpoint.ToGGUF(s.config.Raw(), s.file)
+	pairs, sources, left, err := checkpoint.ToGGUF(s.config.Raw(), s.config.File(), s.file)
 	if err != nil {
 		return err
 	}
@@ -109,7 +112,7 @@ func (s *source) writeGGUF(ctx context.Context, dst string, opt ConvertOptions) 
 	if generation != nil {
 		pairs = append(pairs, checkpoint.KV{Key: checkpoint.KeyGenerationConfig, Value: string(generation)})
 	}
-	mix := orDefault(opt.DType, "auto")
+	mix := cmp.Or(opt.DType, "auto")
 	if mix == "auto" {
 		mix = s.storedType()
 	}
@@ -226,7 +229,7 @@ func watched(ctx context.Context, out []checkpoint.Out, progress func(done, tota
 
 // writeDir writes a Hugging Face directory.
 func (s *source) writeDir(ctx context.Context, dst string, opt ConvertOptions) error {
-	dtype, err := dirType(orDefault(opt.DType, "auto"))
+	dtype, err := dirType(cmp.Or(opt.DType, "auto"))
 	if err != nil {
 		return err
 	}
@@ -273,8 +276,11 @@ func (s *source) writeSides(dst string, dtype checkpoint.DType) error {
 	config := maps.Clone(s.config.Raw())
 	if name := torchNames[dtype]; name != "" {
 		config["torch_dtype"] = name
+		if config["dtype"] != nil { // its name since transformers 4.56
+			config["dtype"] = name
+		}
 	}
-	if s.dir != "" {
+	if s.dir != "" && s.adapter == nil {
 		if err := copySides(s.dir, dst); err != nil || dtype == 0 && !s.merged {
 			return err
 		}

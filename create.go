@@ -233,8 +233,8 @@ func (s *shape) write(ctx context.Context, dir string, dtype checkpoint.DType, o
 	if err := tok.Save(filepath.Join(dir, "tokenizer.json")); err != nil {
 		return err
 	}
-	config := mapsClone(s.config)
-	config["torch_dtype"] = map[checkpoint.DType]string{checkpoint.F32: "float32", checkpoint.BF16: "bfloat16"}[dtype]
+	config := withoutNulls(s.config)
+	config["torch_dtype"] = torchNames[dtype]
 	if err := writeJSON(filepath.Join(dir, "config.json"), config); err != nil {
 		return err
 	}
@@ -254,7 +254,7 @@ func (s *shape) write(ctx context.Context, dir string, dtype checkpoint.DType, o
 // maxSuppressed is how many padding tokens a generation_config.json may name.
 const maxSuppressed = 4096
 
-func mapsClone(m map[string]any) map[string]any {
+func withoutNulls(m map[string]any) map[string]any {
 	out := make(map[string]any, len(m)+1)
 	for k, v := range m {
 		if v != nil {

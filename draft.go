@@ -1,6 +1,7 @@
 package wenmo
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -33,17 +34,27 @@ func newDraftDir(dst string) (*draftDir, error) {
 	if err := sweepDraftDirs(dst); err != nil {
 		return nil, err
 	}
-	if d.dir, err = os.MkdirTemp(dst, draftPrefix+"*"+draftSuffix); err != nil {
-		return nil, err
+	for {
+		if d.dir, err = os.MkdirTemp(dst, draftPrefix+"*"+draftSuffix); err != nil {
+			return nil, err
+		}
+		locked := false
+		if d.lock, err = os.Create(d.path(draftLock)); err == nil {
+			locked, err = filelock.Try(d.lock)
+		}
+		if locked && exists(d.path(draftLock)) {
+			return d, nil
+		}
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			d.discard()
+			return nil, err
+		}
+		// Somebody who sweeps has taken it for a dead one before it was locked.
+		if d.lock != nil {
+			_ = d.lock.Close()
+			d.lock = nil
+		}
 	}
-	if d.lock, err = os.Create(d.path(draftLock)); err == nil {
-		_, err = filelock.Try(d.lock) // nobody else knows the name
-	}
-	if err != nil {
-		d.discard()
-		return nil, err
-	}
-	return d, nil
 }
 
 // sweepDraftDirs removes what killed processes have left in a directory.
@@ -90,8 +101,11 @@ func (d *draftDir) publish() error {
 			names = append(names, name)
 		}
 	}
-	for _, name := range append(names, "config.json") {
+	for i, name := range append(names, "config.json") {
 		if err := os.Rename(d.path(name), filepath.Join(d.dst, name)); err != nil {
+			for _, moved := range names[:i] {
+				_ = os.Remove(filepath.Join(d.dst, moved)) // dst was empty before
+			}
 			return err
 		}
 	}

@@ -196,18 +196,23 @@ func (f *textFrame) encode(m *Model, r eval.Request) (ids []int32, first int) {
 }
 
 // masked makes a sequence for each id from first on, in which it is masked. A
-// text that does not fit loses its beginning.
+// text that does not fit is cut into parts, as windows does it, each framed.
 func (f *textFrame) masked(m *Model, ids []int32, first int) (parts []scored, truncated bool) {
-	if most := m.m.MaxLength - len(f.suffix); len(ids) > most {
-		cut := len(ids) - most
-		ids = append(slices.Clone(f.prefix), ids[cut+len(f.prefix):]...)
-		first = max(len(f.prefix), first-cut)
-		truncated = true
-	}
-	for i := first; i < len(ids); i++ {
-		in := slices.Concat(ids, f.suffix)
-		in[i] = f.mask
-		parts = append(parts, scored{input: engine.Input{IDs: in, Rows: []int32{int32(i)}}, targets: ids[i : i+1]})
+	begin := len(f.prefix)
+	room := m.m.MaxLength - begin - len(f.suffix)
+	for pos := max(first, begin); pos < len(ids); {
+		end := len(ids)
+		if len(ids)-begin > room {
+			end = min(pos+room, end)
+		}
+		start := max(begin, end-room)
+		truncated = truncated || pos == first && start > begin
+		for ; pos < end; pos++ {
+			in := slices.Concat(f.prefix, ids[start:end], f.suffix)
+			at := begin + pos - start
+			in[at] = f.mask
+			parts = append(parts, scored{input: engine.Input{IDs: in, Rows: []int32{int32(at)}}, targets: ids[pos : pos+1]})
+		}
 	}
 	return parts, truncated
 }

@@ -115,6 +115,35 @@ func TestLikelihoodWindows(t *testing.T) {
 	}
 }
 
+// A text longer than the context of a masked model is masked in parts: each
+// token once, none without its frame; of a long context the beginning goes.
+func TestMaskedWindows(t *testing.T) {
+	m := maskedModel(t)
+	f, err := m.textFrame()
+	if err != nil {
+		t.Fatal(err)
+	}
+	most := m.m.MaxLength
+	for _, n := range []int{1, most - 2, most - 1, 2*most - 4, 3 * most} {
+		for _, first := range []int{1, n, n + 1} {
+			ids := slices.Concat(f.prefix, make([]int32, n))
+			for i := range n {
+				ids[1+i] = int32(5 + i%26)
+			}
+			parts, truncated := f.masked(m, ids, first)
+			if len(parts) != n+1-first || truncated != (first > 1 && first <= n && n > most-2) {
+				t.Fatalf("%d ids from %d: %d parts, truncated %v", n, first, len(parts), truncated)
+			}
+			for i, p := range parts {
+				in, at := p.input.IDs, p.input.Rows[0]
+				if len(in) > most || in[0] != f.prefix[0] || in[len(in)-1] != f.suffix[0] || in[at] != f.mask || p.targets[0] != ids[first+i] {
+					t.Fatalf("%d ids from %d: part %d has %d ids with %d masked for %v", n, first, i, len(in), at, p.targets)
+				}
+			}
+		}
+	}
+}
+
 // maskedModel is a BERT for masked language modelling with a vocabulary of
 // letters.
 func maskedModel(t *testing.T) *Model {

@@ -7,6 +7,7 @@ import (
 	"iter"
 	"slices"
 	"strings"
+	"time"
 
 	"wenmo/chat"
 	"wenmo/engine"
@@ -76,7 +77,7 @@ func (m *Model) Prompt(messages []chat.Message) ([]int32, error) {
 		return nil, errors.New("the model has no chat template")
 	}
 	text, err := m.template.Render(chat.Input{
-		Messages: messages, AddGenerationPrompt: true, BOS: m.tokens.BOS, EOS: m.tokens.EOS,
+		Messages: messages, AddGenerationPrompt: true, BOS: m.tokens.BOS, EOS: m.tokens.EOS, Now: time.Now(),
 	})
 	if err != nil {
 		return nil, err

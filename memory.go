@@ -55,5 +55,21 @@ func freeOfGroup() int {
 	if !limited || !known {
 		return math.MaxInt
 	}
-	return max(0, limit-used)
+	return max(0, limit-used+cachedByGroup())
+}
+
+// cachedByGroup is what a container's memory.current counts of files that were
+// read and can be dropped.
+func cachedByGroup() int {
+	data, err := os.ReadFile("/sys/fs/cgroup/memory.stat")
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(data)) {
+		if rest, ok := strings.CutPrefix(line, "inactive_file "); ok {
+			n, _ := strconv.Atoi(strings.TrimSpace(rest)) // of nonsense 0
+			return n
+		}
+	}
+	return 0
 }

@@ -50,8 +50,9 @@ func RemoveModel(name string) error {
 type Report = checkpoint.Report
 
 // Check reads the container of a model, a directory, a .safetensors or a .gguf
-// file or a name that is registered or in the cache, and fails on a broken one: a header that lies,
-// tensors that overlap or lie outside of the file. No whole model is needed.
+// file or a name that is registered or in the cache, and fails on a broken one: a
+// header that lies, tensors that overlap or lie outside of the file. No whole
+// model is needed.
 func Check(ctx context.Context, name string) (Report, error) {
 	if b, ok := findBuiltin(name); ok {
 		return checkpoint.CheckBytes(b.Data, b.Name)

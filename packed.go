@@ -1,6 +1,7 @@
 package wenmo
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -23,7 +24,7 @@ func (s *source) writePacked(ctx context.Context, dst string, opt ConvertOptions
 	if err := kernel.Err(); err != nil {
 		return err
 	}
-	dtype, err := model.ParseDType(orDefault(opt.DType, "auto"))
+	dtype, err := model.ParseDType(cmp.Or(opt.DType, "auto"))
 	if err != nil {
 		return err
 	}
@@ -84,7 +85,7 @@ func (s *source) packedTokenizer() (*tokenizer.Tokenizer, tokenizer.Config, erro
 	var config tokenizer.Config
 	meta := s.file.Metadata()
 	text, _ := meta[keyTokenizerConfig].(string)
-	if err := json.Unmarshal([]byte(orDefault(text, "{}")), &config); err != nil {
+	if err := json.Unmarshal([]byte(cmp.Or(text, "{}")), &config); err != nil {
 		return nil, config, fmt.Errorf("%s: metadata %q: %w", s.path, keyTokenizerConfig, err)
 	}
 	config.ChatTemplate, _ = meta[keyChatTemplate].(string)

@@ -171,6 +171,10 @@ func TestPackedRefuses(t *testing.T) {
 	if err := Convert(t.Context(), gpt2, packed, ConvertOptions{Packed: true}); err != nil {
 		t.Fatal(err)
 	}
+	again := filepath.Join(out, "llama.gguf")
+	if err := Convert(t.Context(), dir, again, ConvertOptions{Packed: true}); err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct {
 		src, dst string
 		opt      ConvertOptions
@@ -181,6 +185,7 @@ func TestPackedRefuses(t *testing.T) {
 		{packed, filepath.Join(out, "x.gguf"), ConvertOptions{}, "what it was made of"},
 		{packed, filepath.Join(out, "x.gguf"), ConvertOptions{Packed: true, DType: "q8_0"}, "what it was made of"},
 		{packed, filepath.Join(out, "dir"), ConvertOptions{}, "what it was made of"},
+		{again, filepath.Join(out, "x.gguf"), ConvertOptions{Packed: true}, "packed already"},
 	} {
 		err := Convert(t.Context(), c.src, c.dst, c.opt)
 		if err == nil || !strings.Contains(err.Error(), c.want) {

@@ -2,7 +2,6 @@ package wenmo
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"wenmo/engine"
@@ -17,10 +16,11 @@ import (
 // that classifies tokens or finds answers, what token i is). Of a model that
 // classifies texts there is one row, of the position that its head reads. The
 // slice is f's to keep only during the call, and f must not evaluate the same
-// model. A logit that is no finite number is an error. typeIDs are BERT's segments, or nil; other models do not look at them.
+// model. A logit that is no finite number is an error. typeIDs are BERT's
+// segments, or nil; other models do not look at them.
 func (m *Model) Logits(ctx context.Context, ids, typeIDs []int32, f func(pos int, logits []float32) error) error {
 	return m.evaluate(func(e *engine.Evaluator) error {
-		return e.Logits(ids, typeIDs, nil, func(pos int, row []float32) error {
+		return e.Logits(ctx, ids, typeIDs, nil, func(pos int, row []float32) error {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
@@ -63,18 +63,17 @@ func (m *Model) Attentions(ctx context.Context, ids, typeIDs []int32) ([][][][]f
 // pooled output of models that have one.
 func (m *Model) Hidden(ctx context.Context, ids, typeIDs []int32) (hidden [][]float32, pooled []float32, err error) {
 	err = m.evaluate(func(e *engine.Evaluator) error {
-		hidden, pooled, err = e.Hidden(ids, typeIDs, nil)
+		hidden, pooled, err = e.Hidden(ctx, ids, typeIDs, nil)
 		return err
 	})
-	return hidden, pooled, errors.Join(err, ctx.Err())
+	return hidden, pooled, err
 }
 
 func (m *Model) trace(ctx context.Context, ids, typeIDs []int32, trace *nn.Trace) error {
-	err := m.evaluate(func(e *engine.Evaluator) error {
-		_, _, err := e.Hidden(ids, typeIDs, trace)
+	return m.evaluate(func(e *engine.Evaluator) error {
+		_, _, err := e.Hidden(ctx, ids, typeIDs, trace)
 		return err
 	})
-	return errors.Join(err, ctx.Err())
 }
 
 func rows(flat []float32, n int) [][]float32 {

@@ -66,7 +66,7 @@ func smallGPT2(t *testing.T) string {
 			t.Fatal(err)
 		}
 	}
-	c := mapsClone(gpt2Config(64, 2, 4, 1024, 50257))
+	c := withoutNulls(gpt2Config(64, 2, 4, 1024, 50257))
 	c["eos_token_id"], c["bos_token_id"] = 50256, 50256
 	if err := writeJSON(filepath.Join(dir, "config.json"), c); err != nil {
 		t.Fatal(err)

@@ -16,6 +16,7 @@
 package wenmo
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -92,9 +93,9 @@ var ErrClosed = engine.ErrClosed
 
 // Open opens a model: a Hugging Face directory, a .gguf file, a name that is
 // registered (see Register), or a name of the hub ("gpt2", "org/name",
-// "org/name@revision") that is in the cache or, with Options.Pull, is downloaded. A directory with an adapter (adapter_config.json)
-// is opened as the base that it names with the adapter. It ends between two
-// tensors when ctx does.
+// "org/name@revision") that is in the cache or, with Options.Pull, is downloaded.
+// A directory with an adapter (adapter_config.json) is opened as the base that it
+// names with the adapter. It ends between two tensors when ctx does.
 func Open(ctx context.Context, name string, opt Options) (*Model, error) {
 	return open(ctx, opt, func() (*source, error) { return openNamed(ctx, name, opt) })
 }
@@ -126,7 +127,7 @@ func open(ctx context.Context, opt Options, find func() (*source, error)) (*Mode
 	if opt.Threads < 0 || opt.Threads > maxThreads {
 		return nil, fmt.Errorf("%d threads, want 0 (as many as there are cores) to %d", opt.Threads, maxThreads)
 	}
-	dtype, err := model.ParseDType(orDefault(opt.DType, "auto"))
+	dtype, err := model.ParseDType(cmp.Or(opt.DType, "auto"))
 	if err != nil {
 		return nil, err
 	}
@@ -150,13 +151,6 @@ func open(ctx context.Context, opt Options, find func() (*source, error)) (*Mode
 
 // DefaultThreads is the number of threads that a zero Options.Threads means.
 func DefaultThreads() int { return min(runtime.GOMAXPROCS(0), physicalCores()) }
-
-func orDefault(s, def string) string {
-	if s == "" {
-		return def
-	}
-	return s
-}
 
 // locate finds the path of a model: a local one, or one in the hub's cache.
 func locate(ctx context.Context, name string, opt Options) (string, error) {
@@ -316,6 +310,8 @@ type source struct {
 	config  *model.Config
 	adapter *model.Adapter // nil: none
 	merged  bool           // the adapter is part of file and config
+
+	adapterDir string // "": none
 }
 
 func openSource(path string) (*source, error) {
@@ -354,6 +350,24 @@ func ggufSource(file *checkpoint.File) (*source, error) {
 }
 
 func (s *source) tokenizer() (*tokenizer.Tokenizer, tokenizer.Config, error) {
+	if s.adapterDir == "" {
+		return s.baseTokenizer()
+	}
+	own, err := tokenizer.LoadConfig(s.adapterDir)
+	if err != nil {
+		return nil, own, err
+	}
+	if t, err := tokenizer.LoadDir(s.adapterDir); !noTokenizer(err) {
+		return t, own, err
+	}
+	t, c, err := s.baseTokenizer()
+	if own.ChatTemplate != "" || len(own.NamedTemplates) > 0 {
+		c.ChatTemplate, c.NamedTemplates = own.ChatTemplate, own.NamedTemplates
+	}
+	return t, c, err
+}
+
+func (s *source) baseTokenizer() (*tokenizer.Tokenizer, tokenizer.Config, error) {
 	if s.file.Packed() {
 		return s.packedTokenizer()
 	}
@@ -371,8 +385,32 @@ func (s *source) tokenizer() (*tokenizer.Tokenizer, tokenizer.Config, error) {
 }
 
 // generationConfig returns the text of generation_config.json and its name for
-// messages; nil where there is none.
+// messages; nil where there is none. What an adapter's says goes over the base's.
 func (s *source) generationConfig() (data []byte, name string, err error) {
+	data, name, err = s.baseGenerationConfig()
+	if err != nil || s.adapterDir == "" {
+		return data, name, err
+	}
+	own := filepath.Join(s.adapterDir, "generation_config.json")
+	over, err := readfile.Regular(own)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return data, name, nil
+	case err != nil || data == nil:
+		return over, own, err
+	}
+	merged := map[string]json.RawMessage{}
+	if err := json.Unmarshal(data, &merged); err != nil {
+		return nil, name, fmt.Errorf("%s: %w", name, err)
+	}
+	if err := json.Unmarshal(over, &merged); err != nil {
+		return nil, own, fmt.Errorf("%s: %w", own, err)
+	}
+	data, err = json.Marshal(merged)
+	return data, name + " with " + own, err
+}
+
+func (s *source) baseGenerationConfig() (data []byte, name string, err error) {
 	if s.dir == "" {
 		text, ok := s.file.Metadata()[checkpoint.KeyGenerationConfig].(string)
 		if !ok {

@@ -265,7 +265,7 @@ func TestFixtureGGUFConvert(t *testing.T) {
 		var config map[string]any
 		readJSON(t, filepath.Join(path, "config.json"), &config)
 		src := mustOpen(t, path)
-		pairs, sources, _, err := ToGGUF(config, src)
+		pairs, sources, _, err := ToGGUF(config, "config.json", src)
 		if reason := inexpressible(config); reason != "" {
 			if err == nil || !strings.Contains(err.Error(), reason) {
 				t.Fatalf("want an error that names %s, found %v", reason, err)

@@ -2,6 +2,7 @@ package checkpoint
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 )
@@ -40,6 +41,9 @@ func prepareLlama(w *ggufWriter) error {
 	if err := w.heads(); err != nil {
 		return err
 	}
+	if f := w.config["partial_rotary_factor"]; f != nil && f != 1.0 {
+		return fmt.Errorf("%s: partial_rotary_factor %v cannot be expressed in GGUF's %s", w.configFile, f, w.arch)
+	}
 	return w.scaling()
 }
 
@@ -48,7 +52,7 @@ func (w *ggufWriter) heads() error {
 	setDefault(w.config, "num_key_value_heads", w.config["num_attention_heads"])
 	heads := w.number("num_attention_heads")
 	if heads < 1 {
-		return fmt.Errorf("config.json: num_attention_heads %v: at least one wanted", w.config["num_attention_heads"])
+		return fmt.Errorf("%s: num_attention_heads %v: at least one wanted", w.configFile, w.config["num_attention_heads"])
 	}
 	setDefault(w.config, "head_dim", math.Floor(w.number("hidden_size")/heads))
 	return nil
@@ -63,17 +67,17 @@ func (w *ggufWriter) scaling() error {
 		kind = given["type"]
 	}
 	fail := func() error {
-		return fmt.Errorf("config.json: rope_scaling %v cannot be expressed in GGUF's %s", given, w.arch)
+		return fmt.Errorf("%s: rope_scaling %v cannot be expressed in GGUF's %s", w.configFile, given, w.arch)
 	}
 	switch kind {
 	case nil, "default":
 		return nil
 	case "llama3":
-		return w.freqs(llama3Factors(w.config, given), fail)
+		return w.freqs(llama3Factors(w.config, maps.Clone(given)), fail)
 	case "factors":
 		factors, err := numbersOf(given["factors"])
 		if err != nil {
-			return fmt.Errorf("config.json: rope_scaling.factors: %w", err)
+			return fmt.Errorf("%s: rope_scaling.factors: %w", w.configFile, err)
 		}
 		return w.freqs(factors, fail)
 	case "linear":
@@ -114,6 +118,9 @@ func (w *ggufWriter) freqs(factors []float32, fail func() error) error {
 // (transformers, _compute_llama3_parameters).
 func llama3Factors(config, scaling map[string]any) []float32 {
 	theta, d := number(config["rope_theta"]), number(config["head_dim"])
+	setDefault(scaling, "low_freq_factor", 1.0)
+	setDefault(scaling, "high_freq_factor", 4.0)
+	setDefault(scaling, "original_max_position_embeddings", config["max_position_embeddings"])
 	factor, low, high := number(scaling["factor"]), number(scaling["low_freq_factor"]), number(scaling["high_freq_factor"])
 	original := number(scaling["original_max_position_embeddings"])
 	factors := make([]float32, int(d)/2)
@@ -159,7 +166,7 @@ func prepareGemma2(w *ggufWriter) error {
 // checkScale refuses another query_pre_attn_scalar than llama.cpp assumes.
 func (w *ggufWriter) checkScale(layers27B float64) error {
 	if want := gemmaScale(w.config, layers27B); w.number("query_pre_attn_scalar") != want {
-		return fmt.Errorf("config.json: query_pre_attn_scalar %v cannot be expressed in GGUF, where it is %v for this shape", w.config["query_pre_attn_scalar"], want)
+		return fmt.Errorf("%s: query_pre_attn_scalar %v cannot be expressed in GGUF, where it is %v for this shape", w.configFile, w.config["query_pre_attn_scalar"], want)
 	}
 	return nil
 }
@@ -171,7 +178,7 @@ func prepareGemma3(w *ggufWriter) error {
 	if err := w.checkScale(62); err != nil {
 		return err
 	}
-	period, err := slidingPeriod(w.config)
+	period, err := w.slidingPeriod()
 	if err != nil {
 		return err
 	}
@@ -181,13 +188,14 @@ func prepareGemma3(w *ggufWriter) error {
 
 // slidingPeriod returns p so that the layers p−1, 2p−1, … see everything and
 // the others a window: sliding_window_pattern, or what layer_types amounts to.
-func slidingPeriod(config map[string]any) (int, error) {
+func (w *ggufWriter) slidingPeriod() (int, error) {
+	config := w.config
 	types, ok := config["layer_types"].([]any)
 	if !ok {
 		setDefault(config, "sliding_window_pattern", 6.0)
 		p, ok := whole(config["sliding_window_pattern"])
 		if !ok || p < 1 {
-			return 0, fmt.Errorf("config.json: sliding_window_pattern %v: a whole number above 0 wanted", config["sliding_window_pattern"])
+			return 0, fmt.Errorf("%s: sliding_window_pattern %v: a whole number above 0 wanted", w.configFile, config["sliding_window_pattern"])
 		}
 		return p, nil
 	}
@@ -197,7 +205,7 @@ func slidingPeriod(config map[string]any) (int, error) {
 	}
 	for i, kind := range types {
 		if full := i%period == period-1; full != (kind == "full_attention") {
-			return 0, fmt.Errorf("config.json: layer_types %v has no period, which GGUF wants", types)
+			return 0, fmt.Errorf("%s: layer_types %v has no period, which GGUF wants", w.configFile, types)
 		}
 	}
 	return period, nil
@@ -218,7 +226,7 @@ func preparePhi3(w *ggufWriter) error {
 	for _, part := range []struct{ key, tensor string }{{"long_factor", tensorLongFactors}, {"short_factor", tensorShortFactors}} {
 		factors, err := numbersOf(scaling[part.key])
 		if err != nil {
-			return fmt.Errorf("config.json: rope_scaling.%s: %w", part.key, err)
+			return fmt.Errorf("%s: rope_scaling.%s: %w", w.configFile, part.key, err)
 		}
 		w.sources = append(w.sources, Source{Name: part.tensor, Shape: []int{len(factors)}, data: factors})
 	}
@@ -232,7 +240,14 @@ func preparePhi3(w *ggufWriter) error {
 func prepareNeoX(w *ggufWriter) error {
 	heads := w.number("num_attention_heads")
 	if heads < 1 {
-		return fmt.Errorf("config.json: num_attention_heads %v: at least one wanted", w.config["num_attention_heads"])
+		return fmt.Errorf("%s: num_attention_heads %v: at least one wanted", w.configFile, w.config["num_attention_heads"])
+	}
+	// What transformers calls it since 5 counts, as in package model.
+	if theta := w.config["rope_theta"]; theta != nil {
+		w.config["rotary_emb_base"] = theta
+	}
+	if f := w.config["partial_rotary_factor"]; f != nil {
+		w.config["rotary_pct"] = f
 	}
 	w.extra[keyRopeDims] = math.Floor(w.number("rotary_pct") * math.Floor(w.number("hidden_size")/heads))
 	return w.scaling()
@@ -241,11 +256,11 @@ func prepareNeoX(w *ggufWriter) error {
 func prepareSmolLM3(w *ggufWriter) error {
 	layers, ok := w.config["no_rope_layers"].([]any)
 	if interval := w.config["no_rope_layer_interval"]; !ok && interval != nil && interval != float64(noRopeInterval) {
-		return fmt.Errorf("config.json: no_rope_layer_interval %v cannot be expressed in GGUF, where it is %d", interval, noRopeInterval)
+		return fmt.Errorf("%s: no_rope_layer_interval %v cannot be expressed in GGUF, where it is %d", w.configFile, interval, noRopeInterval)
 	}
 	for i, rope := range layers {
 		if (i%noRopeInterval == noRopeInterval-1) != (rope == 0.0) {
-			return fmt.Errorf("config.json: no_rope_layers %v cannot be expressed in GGUF, where every layer but every fourth has rope", layers)
+			return fmt.Errorf("%s: no_rope_layers %v cannot be expressed in GGUF, where every layer but every fourth has rope", w.configFile, layers)
 		}
 	}
 	return prepareLlama(w)
@@ -255,7 +270,7 @@ func prepareBERT(w *ggufWriter) error {
 	architectures, _ := w.config["architectures"].([]any)
 	for _, head := range []string{"BertForQuestionAnswering", "BertForTokenClassification"} {
 		if slices.Contains(architectures, any(head)) { // cls.output is for whole texts
-			return fmt.Errorf("config.json: architectures: the head of %s cannot be expressed in GGUF", head)
+			return fmt.Errorf("%s: architectures: the head of %s cannot be expressed in GGUF", w.configFile, head)
 		}
 	}
 	w.extra["{arch}.attention.causal"] = false
@@ -277,7 +292,7 @@ func (w *ggufWriter) labels() error {
 	for i := range names {
 		names[i], ok = labels[fmt.Sprint(i)].(string)
 		if !ok {
-			return fmt.Errorf("config.json: id2label has no name for %d of %d", i, len(names))
+			return fmt.Errorf("%s: id2label has no name for %d of %d", w.configFile, i, len(names))
 		}
 	}
 	w.extra["{arch}.classifier.output_labels"] = names

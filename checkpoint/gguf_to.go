@@ -52,16 +52,17 @@ func Sources(f *File) []Source {
 }
 
 // ToGGUF returns the metadata and the tensors of the GGUF file that a Hugging
-// Face checkpoint with this config.json (as encoding/json decodes it) becomes.
+// Face checkpoint with this config.json (as encoding/json decodes it; configFile
+// names it in errors) becomes.
 // The metadata lacks what the tokenizer and EncodeGGUF add. A config that
 // GGUF, as llama.cpp reads it, cannot express is an error; left names the parts
 // of a model that it has no place for, such as BERT's head of masked words.
-func ToGGUF(config map[string]any, f *File) (pairs []KV, sources []Source, left []string, err error) {
-	config, fam, err := writable(config)
+func ToGGUF(config map[string]any, configFile string, f *File) (pairs []KV, sources []Source, left []string, err error) {
+	config, fam, err := writable(config, configFile)
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	w := &ggufWriter{family: fam, config: config, file: f, extra: map[string]any{}}
+	w := &ggufWriter{family: fam, config: config, configFile: configFile, file: f, extra: map[string]any{}}
 	if prepare, ok := preparers[fam.modelType]; ok {
 		if err := prepare(w); err != nil {
 			return nil, nil, nil, err
@@ -81,12 +82,12 @@ func ToGGUF(config map[string]any, f *File) (pairs []KV, sources []Source, left 
 
 // writable finds the family of a config, fills in the defaults that matter,
 // and checks what the architecture implies.
-func writable(config map[string]any) (map[string]any, family, error) {
+func writable(config map[string]any, file string) (map[string]any, family, error) {
 	if text, ok := config["text_config"].(map[string]any); ok && config["model_type"] == "gemma3" {
 		config = text
 	}
 	modelType, _ := config["model_type"].(string)
-	fam, err := familyOf(modelType, fmt.Sprintf("config.json: model_type %q", modelType))
+	fam, err := familyOf(modelType, fmt.Sprintf("%s: model_type %q", file, modelType))
 	if err != nil {
 		return nil, family{}, err
 	}
@@ -99,7 +100,7 @@ func writable(config map[string]any) (map[string]any, family, error) {
 	}
 	for key, value := range fam.implied {
 		if got, ok := filled[key]; ok && !reflect.DeepEqual(got, value) && !(got == nil && reflect.DeepEqual(value, []any{})) {
-			return nil, family{}, fmt.Errorf("config.json: %s %v cannot be expressed in GGUF, where %s means %v", key, got, fam.modelType, value)
+			return nil, family{}, fmt.Errorf("%s: %s %v cannot be expressed in GGUF, where %s means %v", file, key, got, fam.modelType, value)
 		}
 	}
 	return filled, fam, nil
@@ -108,11 +109,12 @@ func writable(config map[string]any) (map[string]any, family, error) {
 // ggufWriter collects a GGUF file.
 type ggufWriter struct {
 	family
-	config  map[string]any
-	file    *File
-	extra   map[string]any // values of metadata by key pattern, before those of config
-	sources []Source
-	left    []string // parts of the model that are not written
+	config     map[string]any
+	configFile string
+	file       *File
+	extra      map[string]any // values of metadata by key pattern, before those of config
+	sources    []Source
+	left       []string // parts of the model that are not written
 }
 
 // pairs returns the metadata in the order of the tables.
@@ -125,13 +127,13 @@ func (w *ggufWriter) pairs() ([]KV, error) {
 		}
 		if value == nil {
 			if row.required {
-				return nil, fmt.Errorf("config.json: %s is missing", row.hf)
+				return nil, fmt.Errorf("%s: %s is missing", w.configFile, row.hf)
 			}
 			continue
 		}
 		value, err := row.kind.of(value)
 		if err != nil {
-			return nil, fmt.Errorf("config.json: %s: %w", row.hf, err)
+			return nil, fmt.Errorf("%s: %s: %w", w.configFile, row.hf, err)
 		}
 		pairs = append(pairs, KV{strings.Replace(row.gguf, "{arch}", w.arch, 1), value})
 	}
@@ -325,7 +327,7 @@ func (w *ggufWriter) stack(experts map[string][]Tensor) error {
 	want, _ := whole(getPath(w.config, w.configKey(keyExperts)))
 	for name, parts := range experts {
 		if len(parts) != want {
-			return fmt.Errorf("%s: %s has %d experts, but config.json says %d", w.file.path, name, len(parts), want)
+			return fmt.Errorf("%s: %s has %d experts, but %s says %d", w.file.path, name, len(parts), w.configFile, want)
 		}
 		first := parts[0]
 		for e, t := range parts {

@@ -64,6 +64,7 @@ func TestToGGUFBad(t *testing.T) {
 		{"size of another kind", unchanged, map[string]any{"intermediate_size": "x"}, "intermediate_size"},
 		{"fraction of layers", unchanged, map[string]any{"num_hidden_layers": 1.5}, "num_hidden_layers"},
 		{"dynamic rope", unchanged, map[string]any{"rope_scaling": map[string]any{"type": "dynamic", "factor": 2.0}}, "rope_scaling"},
+		{"partial rope", unchanged, map[string]any{"partial_rotary_factor": 0.5}, "partial_rotary_factor"},
 		{"untied without head", unchanged, map[string]any{"tie_word_embeddings": false}, "lm_head.weight"},
 		{"fewer layers", unchanged, map[string]any{"num_hidden_layers": 1.0}, "layer 1 of 1"},
 		{"more layers", unchanged, map[string]any{"num_hidden_layers": 3.0}, "2 of 3 layers"},
@@ -75,11 +76,21 @@ func TestToGGUFBad(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			config, f := tinyCheckpoint(t, c.rename)
 			maps.Copy(config, c.config)
-			_, _, _, err := ToGGUF(config, f)
+			_, _, _, err := ToGGUF(config, "config.json", f)
 			if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
 				t.Errorf("error %v names not %q", err, c.want)
 			}
 		})
+	}
+}
+
+// TestLlama3Factors: what rope_scaling does not say is what it is in transformers.
+func TestLlama3Factors(t *testing.T) {
+	config := map[string]any{"rope_theta": 10000.0, "head_dim": 16.0, "max_position_embeddings": 64.0}
+	short := map[string]any{"factor": 8.0}
+	whole := map[string]any{"factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 64.0}
+	if got, want := llama3Factors(config, short), llama3Factors(config, whole); !slices.Equal(got, want) || want[0] != 1 || want[7] != 8 {
+		t.Errorf("%v, want %v", got, want)
 	}
 }
 
@@ -93,7 +104,7 @@ func TestToGGUFMultimodal(t *testing.T) {
 	})
 	config["model_type"], config["head_dim"], config["query_pre_attn_scalar"] = "gemma3_text", 8.0, 8.0
 	config["num_key_value_heads"] = 2.0
-	pairs, sources, _, err := ToGGUF(map[string]any{"model_type": "gemma3", "text_config": config}, f)
+	pairs, sources, _, err := ToGGUF(map[string]any{"model_type": "gemma3", "text_config": config}, "config.json", f)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,7 +118,7 @@ func TestToGGUFMultimodal(t *testing.T) {
 func TestYarnAttention(t *testing.T) {
 	config, f := tinyCheckpoint(t, unchanged)
 	config["rope_scaling"] = map[string]any{"rope_type": "yarn", "factor": 4.0, "attention_factor": 1.5, "beta_fast": 16.0}
-	pairs, sources, _, err := ToGGUF(config, f)
+	pairs, sources, _, err := ToGGUF(config, "config.json", f)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -149,7 +160,7 @@ func TestToGGUFTellsOfHeads(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	_, _, left, err := ToGGUF(config, f)
+	_, _, left, err := ToGGUF(config, "config.json", f)
 	if err != nil || !slices.Equal(left, []string{"cls.predictions"}) {
 		t.Errorf("%q, %v", left, err)
 	}

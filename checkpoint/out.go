@@ -166,11 +166,14 @@ func (t Tensor) writeTransposed(w io.Writer, d DType) error {
 		for r := range rows {
 			v := x[r*k+i]
 			if v-v != 0 {
-				return fmt.Errorf("element %v is %v", t.position(r, i), v)
+				return fmt.Errorf("%s: tensor %q: element %v is %v", t.File, t.Name, t.position(r, i), v)
 			}
 			column[r] = v
 		}
 		encode(buf, column)
+		if !d.finite(buf) {
+			return fmt.Errorf("%s: tensor %q: a value of column %d is too large for %v", t.File, t.Name, i, d)
+		}
 		if _, err := w.Write(buf); err != nil {
 			return err
 		}

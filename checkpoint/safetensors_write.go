@@ -100,8 +100,8 @@ func safetensorsHeader(tensors []Out, meta map[string]string) ([]byte, []Out, er
 
 // WriteSafetensorsDir writes the tensors as model.safetensors into dir, or, if
 // they take more than maxShard bytes, as shards of at most that size (a larger
-// tensor has a shard of its own) with an index. If anything fails nothing new
-// remains in dir.
+// tensor has a shard of its own) with an index, which comes last: without it
+// shards are no model.
 func WriteSafetensorsDir(dir string, tensors []Out, meta map[string]string, maxShard int) error {
 	shards, total, err := splitShards(tensors, maxShard)
 	if err != nil {

@@ -2,7 +2,7 @@
 // them known by their names to package wenmo, which then opens them without a file or
 // a network:
 //
-//	import _ "wenmo/embedded"
+//	import "wenmo/embedded"
 //
 //	m, err := wenmo.Open(ctx, embedded.Chat, wenmo.Options{})
 //

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"encoding/binary"
 	"fmt"
 	"math"
@@ -163,7 +164,7 @@ func (f fixture) checkEncoder(t *testing.T, prefix string) {
 			typeIDs = types.ints[r*in.shape[1]+from:][:len(ids)]
 		}
 		trace := &nn.Trace{WantHidden: true, WantAttentions: true}
-		hidden, pooled, err := e.Hidden(ids, typeIDs, trace)
+		hidden, pooled, err := e.Hidden(t.Context(), ids, typeIDs, trace)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -189,7 +190,7 @@ func (f fixture) checkEncoder(t *testing.T, prefix string) {
 // tensors it has compared.
 func (f fixture) checkLogits(t *testing.T, e *Evaluator, prefix string, r, from int, ids, typeIDs []int32) (compared int) {
 	rows := 0
-	err := e.Logits(ids, typeIDs, nil, func(pos int, got []float32) error {
+	err := e.Logits(t.Context(), ids, typeIDs, nil, func(pos int, got []float32) error {
 		rows++
 		compared = 0
 		if want, ok := f.expected[prefix+"logits"]; ok {
@@ -242,7 +243,7 @@ func (f fixture) checkTogether(t *testing.T, prefix string) {
 		}
 	}
 	err := e.Batch(inputs, f.m.Head == model.NoHead, func(i int, rows *tensor.Tensor) error {
-		alone, err := f.alone(inputs[i])
+		alone, err := f.alone(t.Context(), inputs[i])
 		for j := range rows.Rows {
 			from := len(alone) - rows.Rows + j // the last ones
 			close32(t, fmt.Sprintf("%ssequence %d, row %d", prefix, i, j), rows.Row(j), alone[from], 0, 0)
@@ -255,17 +256,17 @@ func (f fixture) checkTogether(t *testing.T, prefix string) {
 }
 
 // alone returns what an input gives by itself.
-func (f fixture) alone(in Input) (rows [][]float32, err error) {
+func (f fixture) alone(ctx context.Context, in Input) (rows [][]float32, err error) {
 	pool := kernel.NewPool(1)
 	defer pool.Close()
 	g := tensor.NewGraph(pool)
 	defer g.Close()
 	e := &Evaluator{Model: f.m, Graph: g}
 	if f.m.Head == model.NoHead {
-		rows, _, err = e.Hidden(in.IDs, in.TypeIDs, nil)
+		rows, _, err = e.Hidden(ctx, in.IDs, in.TypeIDs, nil)
 		return rows, err
 	}
-	err = e.Logits(in.IDs, in.TypeIDs, nil, func(_ int, l []float32) error {
+	err = e.Logits(ctx, in.IDs, in.TypeIDs, nil, func(_ int, l []float32) error {
 		rows = append(rows, append([]float32(nil), l...))
 		return nil
 	})
@@ -289,7 +290,7 @@ func (f fixture) checkBatch(t *testing.T, prefix string) {
 	for r := range rows {
 		ids, from := f.unpadded(prefix, r)
 		trace := &nn.Trace{WantHidden: true, WantAttentions: true}
-		err := e.Logits(ids, nil, trace, func(pos int, got []float32) error {
+		err := e.Logits(t.Context(), ids, nil, trace, func(pos int, got []float32) error {
 			close32(t, fmt.Sprintf("%slogits[%d,%d]", prefix, r, from+pos), got, logits.row(r, from+pos), 1e-4, 1e-4)
 			return nil
 		})
@@ -363,14 +364,14 @@ func (f fixture) checkChunks(t *testing.T, e *Evaluator, ids []int32) {
 	collect := func(into *[][]float32) func(int, []float32) error {
 		return func(_ int, l []float32) error { *into = append(*into, append([]float32(nil), l...)); return nil }
 	}
-	if err := e.Logits(ids, nil, nil, collect(&whole)); err != nil {
+	if err := e.Logits(t.Context(), ids, nil, nil, collect(&whole)); err != nil {
 		t.Fatal(err)
 	}
 	for _, chunk := range []int{1, 5, 16} {
 		c := *e
 		c.Chunk = chunk
 		var parts [][]float32
-		if err := c.Logits(ids, nil, nil, collect(&parts)); err != nil {
+		if err := c.Logits(t.Context(), ids, nil, nil, collect(&parts)); err != nil {
 			t.Fatal(err)
 		}
 		for i := range whole {

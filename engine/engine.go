@@ -19,7 +19,7 @@ import (
 // Options of an Engine. Zero values mean the defaults.
 type Options struct {
 	PrefillChunk int  // tokens of prompts in a pass; default DefaultChunk
-	CacheTokens  int  // room of the KV cache; default one sequence of the model's context
+	CacheTokens  int  // room of the KV cache; default one sequence of the greatest length
 	MaxSequences int  // that are computed at once; default 64
 	BF16         bool // keys and values in bfloat16 instead of float32
 	NoReuse      bool // do not keep prefixes for later requests

@@ -142,7 +142,7 @@ func TestSameBitsForLongContexts(t *testing.T) {
 				g := tensor.NewGraph(pool)
 				defer g.Close()
 				e := &Evaluator{Model: m, Graph: g, Chunk: chunk, BF16: bf16}
-				err := e.Logits(ids, nil, nil, func(_ int, row []float32) error {
+				err := e.Logits(t.Context(), ids, nil, nil, func(_ int, row []float32) error {
 					rows = append(rows, slices.Clone(row))
 					return nil
 				})

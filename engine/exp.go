@@ -88,7 +88,7 @@ func powInt(x float64, n int) float64 {
 }
 
 // massBits is the position of the binary point of a mass: the unit is 2^-42 of
-// the most likely token. 2^22 tokens cannot overflow a uint64.
+// the most likely token. Less than 2^22 tokens cannot overflow a uint64.
 const (
 	massBits = 42
 	massOne  = uint64(1) << massBits

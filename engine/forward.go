@@ -3,6 +3,7 @@
 package engine
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"runtime/debug"
@@ -21,16 +22,14 @@ type Evaluator struct {
 	Chunk int         // tokens of a pass; 0: the whole sequence at once
 	BF16  bool        // keys and values in bfloat16
 	Lock  sync.Locker // held while the pool works, not while results are handed out; may be nil
-
-	pages []int32
 }
 
 // Logits calls f with the logits of each position of ids, in order, or, where
 // the head is for whole sequences, of the one position that it reads; they are
 // valid during the call. trace, if not nil, collects hidden states and
-// attentions and makes the sequence one pass.
-func (e *Evaluator) Logits(ids, typeIDs []int32, trace *nn.Trace, f func(pos int, logits []float32) error) error {
-	return e.run(ids, typeIDs, trace, func(from int, hidden *tensor.Tensor, b *nn.Batch) error {
+// attentions and makes the sequence one pass. Between passes ctx is looked at.
+func (e *Evaluator) Logits(ctx context.Context, ids, typeIDs []int32, trace *nn.Trace, f func(pos int, logits []float32) error) error {
+	return e.run(ctx, ids, typeIDs, trace, func(from int, hidden *tensor.Tensor, b *nn.Batch) error {
 		if e.Model.Head == model.SequenceHead {
 			row := e.Model.HeadRow(ids)
 			if row < from || row >= from+hidden.Rows {
@@ -71,8 +70,8 @@ func checkFinite(logits []float32, pos int) error {
 
 // Hidden returns a copy of the final hidden states, [tokens][hidden], and the
 // pooled output where the architecture has one.
-func (e *Evaluator) Hidden(ids, typeIDs []int32, trace *nn.Trace) (hidden [][]float32, pooled []float32, err error) {
-	err = e.run(ids, typeIDs, trace, func(_ int, h *tensor.Tensor, b *nn.Batch) error {
+func (e *Evaluator) Hidden(ctx context.Context, ids, typeIDs []int32, trace *nn.Trace) (hidden [][]float32, pooled []float32, err error) {
+	err = e.run(ctx, ids, typeIDs, trace, func(_ int, h *tensor.Tensor, b *nn.Batch) error {
 		for i := range h.Rows {
 			hidden = append(hidden, append([]float32(nil), h.Row(i)...))
 		}
@@ -95,7 +94,7 @@ func (e *Evaluator) locked(f func()) {
 	f()
 }
 
-func (e *Evaluator) run(ids, typeIDs []int32, trace *nn.Trace, f func(from int, hidden *tensor.Tensor, b *nn.Batch) error) (err error) {
+func (e *Evaluator) run(ctx context.Context, ids, typeIDs []int32, trace *nn.Trace, f func(from int, hidden *tensor.Tensor, b *nn.Batch) error) (err error) {
 	if err := checkLength(e.Model, len(ids)); err != nil {
 		return err
 	}
@@ -105,26 +104,29 @@ func (e *Evaluator) run(ids, typeIDs []int32, trace *nn.Trace, f func(from int, 
 	shape := e.Model.KV
 	shape.BF16 = e.BF16
 	kv := tensor.NewKV(shape, pagesFor(len(ids)))
-	defer kv.Close()
+	defer func() { err = errors.Join(err, kv.Close()) }()
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer recoverMemory(&err)
-	e.pages = e.pages[:0]
+	var pages []int32
 	for range pagesFor(len(ids)) {
 		p, err := kv.Alloc()
 		if err != nil {
 			return err
 		}
-		e.pages = append(e.pages, p)
+		pages = append(pages, p)
 	}
 	chunk := e.Chunk
 	if chunk <= 0 || e.Model.Bidirectional || trace != nil {
 		chunk = len(ids)
 	}
 	for from := 0; from < len(ids); from += chunk {
+		if err := context.Cause(ctx); err != nil {
+			return err
+		}
 		n := min(chunk, len(ids)-from)
 		b := &nn.Batch{
 			IDs: ids[from : from+n], Positions: positions(from, n), KV: kv, Trace: trace,
-			Spans: []tensor.Span{{Len: n, Pos: from, Total: len(ids), Pages: e.pages}},
+			Spans: []tensor.Span{{Len: n, Pos: from, Total: len(ids), Pages: pages}},
 		}
 		if typeIDs != nil {
 			b.TypeIDs = typeIDs[from : from+n]

@@ -56,7 +56,7 @@ func ggufLogits(t *testing.T, dir string, dtype model.DType, ids []int32) (rows 
 	g := tensor.NewGraph(pool)
 	defer g.Close()
 	e := &Evaluator{Model: m, Graph: g}
-	err = e.Logits(ids, nil, nil, func(_ int, row []float32) error {
+	err = e.Logits(t.Context(), ids, nil, nil, func(_ int, row []float32) error {
 		rows = append(rows, append([]float32(nil), row...))
 		return nil
 	})
@@ -92,7 +92,7 @@ func TestFixtureDecoderBF16(t *testing.T) {
 			var cosines []float64
 			for r := range f.expected["input_ids"].shape[0] {
 				ids, _ := f.unpadded("", r)
-				err := e.Logits(ids, nil, nil, func(pos int, got []float32) error {
+				err := e.Logits(t.Context(), ids, nil, nil, func(pos int, got []float32) error {
 					cosines = append(cosines, cosine(got, want.row(r, pos)))
 					return nil
 				})

@@ -91,12 +91,12 @@ func (s stored) computed(t *testing.T, dtype model.DType, pool *kernel.Pool) (ro
 	for i := range ids {
 		ids[i] = int32((i*7 + 3) % m.Vocab)
 	}
-	hidden, pooled, err := e.Hidden(ids, nil, nil)
+	hidden, pooled, err := e.Hidden(t.Context(), ids, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	rows = append(hidden, pooled)
-	err = e.Logits(ids, nil, nil, func(_ int, row []float32) error {
+	err = e.Logits(t.Context(), ids, nil, nil, func(_ int, row []float32) error {
 		rows = append(rows, append([]float32(nil), row...))
 		return nil
 	})

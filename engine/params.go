@@ -297,8 +297,8 @@ func (p *Params) checkModes() error {
 // CheckVocab returns an error that names the first id which the vocabulary does
 // not have, and its key.
 func (p *Params) CheckVocab(vocab int) error {
-	if vocab > maxVocab {
-		return fmt.Errorf("the vocabulary has %d tokens, wanted at most %d", vocab, maxVocab)
+	if vocab >= maxVocab {
+		return fmt.Errorf("the vocabulary has %d tokens, wanted less than %d", vocab, maxVocab)
 	}
 	check := func(key string, ids ...int32) error {
 		for _, id := range ids {

@@ -305,7 +305,7 @@ func wholeBeams(t *testing.T, m *model.Model, p Params, prompt []int32) []Hypoth
 	for b.Live() > 0 {
 		rows := make([][]float32, b.Live())
 		for i := range rows {
-			err := ev.Logits(b.IDs(i), nil, nil, func(_ int, row []float32) error {
+			err := ev.Logits(t.Context(), b.IDs(i), nil, nil, func(_ int, row []float32) error {
 				rows[i] = append(rows[i][:0], row...)
 				return nil
 			})

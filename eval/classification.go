@@ -167,11 +167,19 @@ func (c *Classification) Calibration(bins int) (Calibration, error) {
 	if bins < 1 {
 		return Calibration{}, errors.New("calibration needs at least one bin")
 	}
+	top := make([]float64, len(c.probs))
+	for i, p := range c.probs {
+		top[i] = p[c.Predictions[i]]
+	}
+	return calibrate(top, c.right, bins), nil
+}
+
+// calibrate compares probabilities with how often what they are of is so.
+func calibrate(probs []float64, is []bool, bins int) Calibration {
 	r := Calibration{Counts: make([]int, bins)}
 	confidence, right := make([]float64, bins), make([]float64, bins)
 	step := 1 / float64(bins)
-	for i, p := range c.probs {
-		top := p[c.Predictions[i]]
+	for i, top := range probs {
 		b := min(bins-1, int(top*float64(bins)))
 		for b > 0 && top <= float64(b)*step {
 			b--
@@ -181,18 +189,18 @@ func (c *Classification) Calibration(bins int) (Calibration, error) {
 		}
 		r.Counts[b]++
 		confidence[b] += top
-		if c.right[i] {
+		if is[i] {
 			right[b]++
 		}
 	}
 	for b, n := range r.Counts {
 		if n > 0 {
 			gap := math.Abs(right[b]-confidence[b]) / float64(n)
-			r.ECE += gap * float64(n) / float64(c.Count)
+			r.ECE += gap * float64(n) / float64(len(probs))
 			r.MCE = max(r.MCE, gap)
 		}
 	}
-	return r, nil
+	return r
 }
 
 // logLoss is −ln of the true class's probability, which is kept one unit in the

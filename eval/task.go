@@ -232,9 +232,16 @@ func parse[T any](j *job, f func(r *Row) (T, error)) ([]T, error) {
 	}
 	j.rows = kept
 	if len(items) == 0 {
-		return nil, errNoRow
+		return nil, j.noRow()
 	}
 	return items, nil
+}
+
+func (j *job) noRow() error {
+	if n := j.opt.Limit; n > 0 {
+		return fmt.Errorf("%w among the first %d", errNoRow, n)
+	}
+	return errNoRow
 }
 
 // leaveOut counts a broken row and tells why it is; it returns an error where

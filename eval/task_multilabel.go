@@ -1,13 +1,17 @@
 package eval
 
-import "fmt"
+import (
+	"fmt"
+	"math"
+)
 
 // multiLabel is the classification of texts, or of pairs of them, with any number
 // of labels each. A row has a list of their names; a label is predicted where its
 // logit is above 0. The figures are those of scikit-learn: accuracy is the share
 // of texts whose labels are all right, hamming_loss that of single labels which
 // are wrong, and F1 is 0 where nothing is there to find. Where labels are few,
-// each has figures of its own.
+// each has figures of its own; ece, its calibration error, is the mean distance of
+// its probability and how often it is there.
 var multiLabel = Task{
 	run: func(j *job) (metrics, error) {
 		if j.model.Classify == nil || !j.model.MultiLabel {
@@ -82,7 +86,12 @@ func multiLabelMetrics(items []int, names []string, want [][]bool, found []Score
 	}
 	if len(labels) <= fewLabels {
 		for l, h := range labels {
-			m = append(m, Metric{"accuracy_" + names[l], Maybe(1 - h.wrong/n)}, Metric{"f1_" + names[l], Maybe(h.f1())})
+			probs, is := make([]float64, len(items)), make([]bool, len(items))
+			for k, i := range items {
+				probs[k], is[k] = 1/(1+math.Exp(-float64(found[i].Logits[l]))), want[i][l]
+			}
+			m = append(m, Metric{"accuracy_" + names[l], Maybe(1 - h.wrong/n)}, Metric{"f1_" + names[l], Maybe(h.f1())},
+				Metric{"ece_" + names[l], Maybe(calibrate(probs, is, calibrationBins).ECE)})
 		}
 	}
 	return m

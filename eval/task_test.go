@@ -434,6 +434,7 @@ func TestMultiLabel(t *testing.T) {
 	want := map[string]float64{
 		"accuracy_a": 1, "accuracy_c": 3. / 5, "f1_b": 1, "f1_c": 1. / 2, "f1_d": 0,
 		"accuracy": 3. / 5, "f1_micro": 5. / 6, "f1_macro": 2.5 / 4, "precision_micro": 5. / 6, "recall_micro": 5. / 6, "hamming_loss": 2. / 20,
+		"ece_a": 1 - 1/(1+math.Exp(-0.5)), "ece_d": 1 / (1 + math.Exp(0.5)),
 	}
 	for name, value := range want {
 		if got, ok := r.Metric(name); !ok || math.Abs(got-value) > 1e-12 {

@@ -111,7 +111,7 @@ func comparePartners(j *job, read func(r *Row) (partner, error)) (likelier []boo
 		pairs = append(pairs, [2]string{s.sentence, other})
 	}
 	if j.rows = rows; len(rows) == 0 {
-		return nil, nil, errNoRow
+		return nil, nil, j.noRow()
 	}
 	return scorePairs(j, pairs)
 }

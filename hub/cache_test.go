@@ -280,12 +280,18 @@ func TestLocks(t *testing.T) {
 	if _, err := s.lock(ctx, "abc", func(string) { waits = true; cancel() }); !errors.Is(err, context.Canceled) || !waits {
 		t.Errorf("a held lock gives %v (waited: %v)", err, waits)
 	}
+	if err := c.Remove("org/x"); err == nil || !strings.Contains(err.Error(), "abc.lock") {
+		t.Errorf("Remove under a download gives %v", err)
+	}
 	time.AfterFunc(50*time.Millisecond, unlock)
 	again, err := s.lock(context.Background(), "abc", func(string) {})
 	if err != nil {
 		t.Fatal(err)
 	}
 	again()
+	if err := c.Remove("org/x"); err != nil {
+		t.Errorf("Remove gives %v", err)
+	}
 }
 
 func TestPullGGUF(t *testing.T) {

@@ -105,6 +105,7 @@ func (p *pull) run(ctx context.Context, include []string) (string, error) {
 	if err := p.store.setRef(p.name.Revision, p.commit); err != nil {
 		return "", err
 	}
+	p.meter.finish()
 	return filepath.Join(p.store.dir, "snapshots", p.commit, filepath.FromSlash(sel.main)), nil
 }
 

@@ -156,7 +156,8 @@ func snapshotNames(dir string) ([]string, error) {
 
 // Remove deletes a repository from the cache, whole or, when the name has an
 // @revision, only that snapshot and the blobs that no other one uses. It
-// returns an error that is ErrNotFound when there is nothing of it.
+// returns an error that is ErrNotFound when there is nothing of it, and another
+// while one of its files is being downloaded.
 func (c *Client) Remove(name string) error {
 	n, err := ParseName(name)
 	if err != nil {
@@ -169,10 +170,14 @@ func (c *Client) Remove(name string) error {
 	if _, err := os.Lstat(dir); errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("remove %s: %w in %s", n, ErrNotFound, c.CacheDir)
 	}
-	if strings.Contains(name, "@") {
+	locks := filepath.Join(c.CacheDir, ".locks", n.folder())
+	err = unlocked(locks)
+	switch {
+	case err != nil:
+	case strings.Contains(name, "@"):
 		err = removeRevision(dir, n)
-	} else {
-		err = errors.Join(os.RemoveAll(dir), os.RemoveAll(filepath.Join(c.CacheDir, ".locks", n.folder())))
+	default:
+		err = errors.Join(os.RemoveAll(dir), os.RemoveAll(locks))
 	}
 	if err != nil {
 		return fmt.Errorf("remove %s: %w", n, err)

@@ -2,7 +2,9 @@ package hub
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -45,6 +47,33 @@ func (s *store) lock(ctx context.Context, sum string, note func(string)) (unlock
 		case <-time.After(lockPoll):
 		}
 	}
+}
+
+// unlocked returns an error while somebody has one of the locks in dir.
+func unlocked(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	for _, e := range entries {
+		if !e.Type().IsRegular() {
+			continue
+		}
+		name := filepath.Join(dir, e.Name())
+		f, err := os.OpenFile(name, os.O_RDWR, 0)
+		if err != nil {
+			return err
+		}
+		free, err := filelock.Try(f)
+		f.Close()
+		if err != nil {
+			return err
+		}
+		if !free {
+			return fmt.Errorf("it is being downloaded (lock %s)", name)
+		}
+	}
+	return nil
 }
 
 // isStill reports whether name is the file f: another tool may have removed

@@ -14,6 +14,7 @@ type Progress struct {
 	Total          int64   // bytes of all files
 	BytesPerSecond float64 // over the last seconds
 	Note           string  // why it waits, when it does
+	Finished       bool    // everything is there; no report follows
 }
 
 const reportEvery = 100 * time.Millisecond
@@ -58,6 +59,16 @@ func (m *meter) note(f file, text string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.show(f, text, true)
+}
+
+// finish makes the last report.
+func (m *meter) finish() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.now.Note, m.now.Finished = "", true
+	if m.report != nil {
+		m.report(m.now)
+	}
 }
 
 func (m *meter) show(f file, note string, force bool) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
 
 	"wenmo/checkpoint"
@@ -128,7 +129,7 @@ func (l *Loader) take(name string, shapes ...[]int) (checkpoint.Tensor, bool) {
 	l.taken[t.Name], l.taken[l.storedName(name)] = true, true
 	l.adapter.take(l, name)
 	for _, s := range shapes {
-		if fmt.Sprint(s) == fmt.Sprint(t.Shape) {
+		if slices.Equal(s, t.Shape) {
 			return t, l.err == nil
 		}
 	}

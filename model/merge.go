@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"slices"
 
 	"wenmo/checkpoint"
 )
@@ -30,7 +31,7 @@ func Merge(c *Config, file *checkpoint.File, a *Adapter) (*checkpoint.File, *Con
 	}
 	var saved []checkpoint.Tensor
 	if a.file != nil {
-		for name := range l.taken {
+		for _, name := range slices.Sorted(maps.Keys(l.taken)) {
 			if t, ok := l.adapter.saved(name); ok {
 				t.Name = l.storedName(name)
 				saved = append(saved, t)

@@ -86,8 +86,8 @@ func (g *Graph) attendTiles(t *attentionTask) {
 	rows := t.queries * (t.Heads / t.KVHeads)
 	t.partSize = rows * (t.VDim + 2)
 	n := 0
-	for _, s := range t.spans {
-		n += pages(s.Pos+s.Len) * t.KVHeads
+	for i := range t.spans {
+		n += pages(t.spans[i].keys()) * t.KVHeads
 	}
 	t.parts = alloc[float32](&g.mem, n*t.partSize)
 	g.pool.Run((*tileTask)(t), n)

@@ -2,10 +2,11 @@ package tokenizer
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"math"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -255,16 +256,21 @@ func (d *modelDir) chatTemplates(c *Config) error {
 		}
 		c.ChatTemplate = string(text)
 	}
-	more, err := filepath.Glob(d.path("additional_chat_templates/*.jinja"))
-	if err != nil {
+	const folder = "additional_chat_templates"
+	more, err := os.ReadDir(d.path(folder))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	for _, file := range more {
-		text, err := os.ReadFile(file)
+	for _, e := range more {
+		name, ok := strings.CutSuffix(e.Name(), ".jinja")
+		if !ok {
+			continue
+		}
+		text, err := d.read(folder + "/" + e.Name())
 		if err != nil {
 			return err
 		}
-		c.NamedTemplates[strings.TrimSuffix(filepath.Base(file), ".jinja")] = string(text)
+		c.NamedTemplates[name] = string(text)
 	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"hash/fnv"
 	"os"
 	"slices"
+	"time"
 
 	"wenmo/chat"
 	"wenmo/dataset"
@@ -199,8 +200,12 @@ func (m *material) encoder(s *SourceConfig) (dataset.Encoder, error) {
 	return dataset.NewTextEncoder(m.tok, dataset.TextOptions{EOS: m.eos()})
 }
 
+// templateDay is today for chat templates that write the date into the prompt: a
+// run is the same on every day. It is the day that Llama 3.2's template has.
+var templateDay = time.Date(2024, time.July, 26, 0, 0, 0, 0, time.UTC)
+
 func (m *material) chatOptions() dataset.ChatOptions {
-	return dataset.ChatOptions{MaxLength: m.cfg.Model.Context, Overlong: dataset.Truncate, SplitTurns: m.cfg.Dataset.SplitTurns}
+	return dataset.ChatOptions{MaxLength: m.cfg.Model.Context, Overlong: dataset.Truncate, SplitTurns: m.cfg.Dataset.SplitTurns, Now: templateDay}
 }
 
 func (s *SourceConfig) read(log func(string)) dataset.ReadOptions {

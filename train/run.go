@@ -103,7 +103,11 @@ func Run(ctx context.Context, c *Config, opt RunOptions) (err error) {
 	if r.opt.Log == nil {
 		r.opt.Log = func(string) {}
 	}
+	_, before := os.Stat(c.Out)
 	defer func() {
+		if err != nil && errors.Is(before, os.ErrNotExist) {
+			removeEmpty(c.Out)
+		}
 		for i := len(r.done) - 1; i >= 0; i-- {
 			err = errors.Join(err, r.done[i]())
 		}
@@ -118,6 +122,19 @@ func Run(ctx context.Context, c *Config, opt RunOptions) (err error) {
 		}
 	}
 	return nil
+}
+
+// removeEmpty removes the folder of a run that came to nothing, if nothing is in it.
+func removeEmpty(out string) {
+	checkpoints := filepath.Join(out, checkpointsDir)
+	c := &Checkpoints{Dir: checkpoints}
+	if steps, err := c.Steps(); err != nil || len(steps) > 0 {
+		return
+	}
+	_ = os.Remove(filepath.Join(checkpoints, lockFile))
+	for _, dir := range []string{checkpoints, filepath.Join(out, "data"), out} {
+		_ = os.Remove(dir) // which fails where something is left
+	}
 }
 
 // place makes the folder of the run, and refuses one that holds another.
@@ -436,6 +453,7 @@ func (r *run) modelFiles() error {
 	for k, v := range r.pass.Model.Config.Raw() {
 		raw[k] = v
 	}
+	delete(raw, "dtype") // the same since transformers 4.56
 	raw["torch_dtype"] = map[string]string{"f32": "float32", "bf16": "bfloat16"}[r.cfg.SaveAs]
 	template, err := r.mat.chatTemplate()
 	if err != nil {
@@ -457,11 +475,8 @@ func (r *run) modelFiles() error {
 		}
 		r.files[name] = append(data, '\n')
 	}
-	if r.pass.Model.Adapter != nil {
-		delete(r.files, "generation_config.json")
-		if r.pass.Model.Head == model.CausalHead { // that of the base says it all
-			delete(r.files, "config.json")
-		}
+	if r.pass.Model.Adapter != nil && r.pass.Model.Head == model.CausalHead {
+		delete(r.files, "config.json") // that of the base says it all
 	}
 	for name, data := range r.files {
 		if err := atomicfile.Replace(filepath.Join(r.cfg.Out, name), data); err != nil {

@@ -5,7 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
+	"io"
 	"slices"
 	"strings"
 
@@ -14,6 +14,7 @@ import (
 
 	"wenmo"
 	"wenmo/embedded"
+	"wenmo/internal/atomicfile"
 	"wenmo/internal/progress"
 )
 
@@ -118,13 +119,22 @@ func (f *evalFlags) run(cmd *cobra.Command, tasks []string) error {
 		return err
 	}
 	defer model.Close()
-	var results []*wenmo.EvalResult
+	results := []*wenmo.EvalResult{}
+	var failed error
 	for _, task := range tasks {
 		r, err := f.evaluate(ctx, cmd, model, task)
-		if err != nil {
-			return unlessInterrupted(ctx, err, "")
+		if err != nil { // what was measured before is shown all the same
+			failed = unlessInterrupted(ctx, err, "")
+			break
 		}
 		results = append(results, r)
+	}
+	return errors.Join(f.show(cmd, results), failed)
+}
+
+func (f *evalFlags) show(cmd *cobra.Command, results []*wenmo.EvalResult) error {
+	if len(results) == 0 {
+		return nil
 	}
 	if f.html != "" {
 		if err := f.writePage(results); err != nil {
@@ -171,12 +181,9 @@ func (f *evalFlags) evaluate(ctx context.Context, cmd *cobra.Command, m *wenmo.M
 }
 
 func (f *evalFlags) writePage(results []*wenmo.EvalResult) error {
-	file, err := os.Create(f.html)
-	if err != nil {
-		return err
-	}
-	err = wenmo.WriteEvalPage(file, say("eval.page", f.model.name), results, language())
-	return errors.Join(err, file.Close())
+	return atomicfile.Write(f.html, func(w io.Writer) error {
+		return wenmo.WriteEvalPage(w, say("eval.page", f.model.name), results, language())
+	})
 }
 
 // resultTable is a table of the figures, and those of the subsets and of what was

@@ -126,10 +126,12 @@ func flagError(cmd *cobra.Command, err error) error {
 	case errors.As(err, &needs):
 		return usagef("error.needs_value", flagName(needs.GetFlag()))
 	case errors.As(err, &invalid):
-		if _, ok := invalid.GetFlag().Value.(*paramFlag); ok { // its errors name the key
-			return &usageError{invalid.Unwrap().Error()}
-		}
 		cause := invalid.Unwrap()
+		if param, ok := invalid.GetFlag().Value.(*paramFlag); ok {
+			if rest, ok := strings.CutPrefix(cause.Error(), param.key.Name+" is "); ok {
+				return &usageError{flagName(invalid.GetFlag()) + " is " + rest}
+			}
+		}
 		var number *strconv.NumError
 		if errors.As(cause, &number) {
 			cause = errors.New(say("error.value", number.Num))

@@ -70,6 +70,7 @@ Exit codes: 0 success, 1 error, 2 wrong command line, 130 interrupted.`,
 	"error.no_prompt":         "there is no prompt: give a text, --ids, or text on standard input",
 	"error.empty_prompt":      "the prompt is empty, and the model's tokenizer begins texts with no token of its own",
 	"error.truncate":          "--truncate drops the beginning of a prompt that is too long.",
+	"error.truncate_text":     "--truncate drops the end of a text that is too long.",
 	"error.ids_range":         "id %d is not in the vocabulary of %d",
 	"error.vocab_small":       "--vocab %d is too small: 256 bytes and %d special tokens need at least %d",
 	"error.equals":            "%q is a flag and an argument: write %s, or the argument with --prompt",
@@ -122,7 +123,7 @@ wenmo run -m gpt2 --max-length 50 "The quick brown fox jumps over the lazy dog"
 wenmo run -m my-model -n 40 --temperature 0.8 --seed 1 "Once upon a time"
 wenmo run -m model.gguf "Why is the sky blue?"
 cat notes.txt | wenmo run -m my-model --truncate -n 100
-wenmo run -m my-model --ids 1,2,3 -n 20 --num-beams 4 --json`,
+wenmo run -m my-model --ids 1,2,3 -n 20 --num-beams 4 --do-sample=false --json`,
 	"flag.raw":      "continue the text as it stands, without the chat template",
 	"flag.truncate": "drop the beginning of a prompt that leaves the context no room for a new token (else an error)",
 	"flag.echo":     "print the prompt before the new text",
@@ -262,6 +263,7 @@ it has several, each is filled alone. For models trained by masked language mode
 wenmo fill-mask -m my-bert --targets cat,dog --json "The [MASK] sat on the mat."
 wenmo fill-mask -m my-bert --file texts.jsonl --json`,
 	"fill.text":         "text",
+	"fill.target":       "%q is no token of the vocabulary; its first one stands for it.",
 	"flag.fill_targets": "choose among these `WORDS` only (a,b,c)",
 
 	"classify.short": "Classify texts",
@@ -569,6 +571,6 @@ wenmo tokenizer train --type unigram --file corpus.txt --vocab 16000 --out my-un
 	"version.long":             "Print the version of wenmo, of Go and the platform.",
 	"version.example":          "wenmo version",
 	"completion.short":         "Print a script that completes commands in a shell",
-	"completion.long":          "Print a script that completes wenmo's commands, flags and the names of models in a\nshell.",
+	"completion.long":          "Print a script that completes wenmo's commands, flags and the names of models in a\nshell. That of bash needs the package bash-completion.",
 	"completion.example":       "source <(wenmo completion bash)\nwenmo completion zsh > \"${fpath[1]}/_wenmo\"\nwenmo completion fish > ~/.config/fish/completions/wenmo.fish\nwenmo completion powershell | Out-String | Invoke-Expression",
 }

@@ -58,12 +58,9 @@ func (m *modelFlags) open(ctx context.Context, cmd *cobra.Command) (*wenmo.Model
 	loading.wait(patience)
 	pulled, pull := false, pullProgress(line)
 	m.options.Progress = func(p wenmo.PullProgress) {
-		if pulled {
-			return
-		}
 		loading.end()
 		pull(p)
-		if pulled = p.Done == p.Total; pulled {
+		if pulled = p.Finished; pulled {
 			line.End()
 			loading.wait(patience)
 		}

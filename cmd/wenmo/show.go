@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -40,7 +41,11 @@ func showCommand() *cobra.Command {
 		}
 		parts := []string{showFiles(report)}
 		if len(config) > 0 {
-			parts = append(parts, say("show.config")+"\n"+indent(table(config)))
+			rows := make([][]string, len(config))
+			for i, v := range config {
+				rows[i] = []string{progress.Tame(v.key), plainValue(v.value)}
+			}
+			parts = append(parts, say("show.config")+"\n"+indent(table(rows)))
 		}
 		parts = append(parts, showTypes(report))
 		if tensors {
@@ -82,13 +87,32 @@ func showTensors(r wenmo.Report) string {
 	return table(rows)
 }
 
-// configOf returns the plain values of config.json or of a GGUF file's
-// metadata, as rows of two. Nothing requires a config to be there.
-func configOf(r wenmo.Report) ([][]string, error) {
-	var rows [][]string
+// configValue is a value of a config.
+type configValue struct {
+	key   string
+	value any
+}
+
+// configOf returns the values of config.json or of a GGUF file's metadata; of a
+// packed one those of the config that it keeps. Nothing requires a config to be
+// there.
+func configOf(r wenmo.Report) ([]configValue, error) {
+	var rows []configValue
 	if r.Format == "gguf" {
 		for _, kv := range r.Metadata {
-			rows = append(rows, []string{progress.Tame(kv.Key), plainValue(kv.Value)})
+			if strings.HasPrefix(kv.Key, "wenmo.panels.") {
+				continue
+			}
+			text, ok := kv.Value.(string)
+			if !ok || kv.Key != "wenmo.config" {
+				rows = append(rows, configValue{kv.Key, kv.Value})
+				continue
+			}
+			kept, err := configJSON([]byte(text), r.Path+": "+kv.Key)
+			if err != nil {
+				return nil, err
+			}
+			rows = append(rows, kept...)
 		}
 		return rows, nil
 	}
@@ -100,16 +124,20 @@ func configOf(r wenmo.Report) ([][]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	return configJSON(data, name)
+}
+
+func configJSON(data []byte, name string) ([]configValue, error) {
 	var config map[string]any
 	if err := json.Unmarshal(data, &config); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	for key, value := range config {
-		if value != nil {
-			rows = append(rows, []string{progress.Tame(key), plainValue(value)})
+	var rows []configValue
+	for _, key := range slices.Sorted(maps.Keys(config)) {
+		if config[key] != nil {
+			rows = append(rows, configValue{key, config[key]})
 		}
 	}
-	slices.SortFunc(rows, func(a, b []string) int { return strings.Compare(a[0], b[0]) })
 	return rows, nil
 }
 
@@ -143,8 +171,11 @@ func plainValue(v any) string {
 	return text
 }
 
-// showJSON prints the report of show --json.
-func showJSON(cmd *cobra.Command, r wenmo.Report, config [][]string) error {
+// longList is the length of what is no setting any more, but a vocabulary.
+const longList = 1000
+
+// showJSON prints the report of show --json, without vocabularies.
+func showJSON(cmd *cobra.Command, r wenmo.Report, config []configValue) error {
 	type tensor struct {
 		Name  string `json:"name"`
 		DType string `json:"dtype"`
@@ -152,16 +183,18 @@ func showJSON(cmd *cobra.Command, r wenmo.Report, config [][]string) error {
 		Bytes int    `json:"bytes"`
 	}
 	out := struct {
-		Path       string            `json:"path"`
-		Format     string            `json:"format"`
-		Files      []string          `json:"files"`
-		Bytes      int               `json:"bytes"`
-		Parameters int               `json:"parameters"`
-		Config     map[string]string `json:"config"`
-		Tensors    []tensor          `json:"tensors"`
-	}{Path: r.Path, Format: r.Format, Files: r.Files, Bytes: r.Bytes, Parameters: r.Parameters, Config: map[string]string{}}
-	for _, row := range config {
-		out.Config[row[0]] = row[1]
+		Path       string         `json:"path"`
+		Format     string         `json:"format"`
+		Files      []string       `json:"files"`
+		Bytes      int            `json:"bytes"`
+		Parameters int            `json:"parameters"`
+		Config     map[string]any `json:"config"`
+		Tensors    []tensor       `json:"tensors"`
+	}{Path: r.Path, Format: r.Format, Files: r.Files, Bytes: r.Bytes, Parameters: r.Parameters, Config: map[string]any{}}
+	for _, v := range config {
+		if list := reflect.ValueOf(v.value); list.Kind() != reflect.Slice || list.Len() < longList {
+			out.Config[v.key] = v.value
+		}
 	}
 	for _, t := range r.Tensors {
 		out.Tensors = append(out.Tensors, tensor{t.Name, t.DType.String(), append([]int{}, t.Shape...), t.Bytes})

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -34,6 +35,13 @@ func fillMaskCommand() *cobra.Command {
 			texts := make([]string, len(rows))
 			for i := range rows {
 				texts[i] = rows[i].Text
+			}
+			for _, word := range targets {
+				if tok := m.Tokenizer(); tok != nil {
+					if _, ok := tok.ID(word); !ok {
+						note(cmd, "fill.target", word)
+					}
+				}
 			}
 			found, err := task.FillMask(ctx, m, texts, task.FillOptions{TopK: f.topK, Targets: targets})
 			if err != nil {
@@ -98,6 +106,9 @@ func classifyCommand() *cobra.Command {
 				}
 			}
 			found, err := task.Classify(ctx, m, texts, opt)
+			if errors.Is(err, task.ErrTooLong) {
+				err = fmt.Errorf("%w\n%s", err, say("error.truncate_text"))
+			}
 			if err != nil {
 				return nil, nil, err
 			}

@@ -31,7 +31,7 @@ const writeBuffer = 1 << 20
 // draft keeps its lock until it is published.
 func NewDraft(path string) (*Draft, error) {
 	if err := sweepDrafts(path); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	for {
 		name := fmt.Sprintf("%s%016x%s", draftPrefix(path), rand.Uint64(), draftSuffix)
@@ -39,7 +39,8 @@ func NewDraft(path string) (*Draft, error) {
 		if err != nil {
 			return nil, err
 		}
-		d := &Draft{bufio.NewWriterSize(file, writeBuffer), path, file}
+		d := &Draft{path: path, file: file}
+		d.Writer = bufio.NewWriterSize(d.toDisk(), writeBuffer)
 		locked, err := filelock.Try(file)
 		if err != nil {
 			d.Discard()
@@ -87,13 +88,36 @@ func sweepDrafts(path string) error {
 	return nil
 }
 
+type writeFunc func([]byte) (int, error)
+
+func (w writeFunc) Write(p []byte) (int, error) { return w(p) }
+
+func (d *Draft) toDisk() io.Writer {
+	return writeFunc(func(p []byte) (int, error) {
+		n, err := d.file.Write(p)
+		return n, d.forPath(err)
+	})
+}
+
+// forPath names, in errors of the draft's file, the path that the file is for:
+// nobody knows the other one.
+func (d *Draft) forPath(err error) error {
+	if failed, ok := errors.AsType[*os.PathError](err); ok && failed.Path == d.file.Name() {
+		return &os.PathError{Op: failed.Op, Path: d.path, Err: failed.Err}
+	}
+	return err
+}
+
 // Finish brings everything written to disk.
 func (d *Draft) Finish() error {
-	err := errors.Join(d.Flush(), d.file.Sync())
+	if err := d.Flush(); err != nil {
+		return err
+	}
+	err := d.file.Sync()
 	if runtime.GOOS == "windows" { // which moves no open file
 		err = errors.Join(err, d.file.Close())
 	}
-	return err
+	return d.forPath(err)
 }
 
 // Publish moves a finished draft to its path.
@@ -118,8 +142,15 @@ func Write(path string, write func(io.Writer) error) error {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(write(d), d.Finish()); err != nil {
+	err = write(d)
+	if err == nil {
+		err = d.Finish()
+	}
+	if err != nil {
 		d.Discard()
+		if failed, ok := errors.AsType[*os.PathError](err); ok && failed.Path == path {
+			return err
+		}
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	if err := d.Publish(); err != nil {

@@ -1,10 +1,13 @@
 package atomicfile
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 )
@@ -64,5 +67,30 @@ func TestFinishedDraft(t *testing.T) {
 	entries, err := os.ReadDir(dir)
 	if err != nil || slices.ContainsFunc(entries, func(e os.DirEntry) bool { return e.Name() != "file" }) {
 		t.Errorf("%v, error %v: want the file alone", entries, err)
+	}
+}
+
+// TestErrorNamesPath demands that what goes wrong with a draft is told of the
+// file that it is for.
+func TestErrorNamesPath(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "file")
+	err := Write(path, func(w io.Writer) error {
+		w.(*Draft).file.Close()
+		return nil
+	})
+	if want := "sync " + path + ": file already closed"; err == nil || err.Error() != want {
+		t.Errorf("%v, want %s", err, want)
+	}
+	err = Write(path, func(w io.Writer) error {
+		w.(*Draft).file.Close()
+		_, err := io.WriteString(w, strings.Repeat("x", 2*writeBuffer))
+		return err
+	})
+	if want := "write " + path + ": file already closed"; err == nil || err.Error() != want {
+		t.Errorf("%v, want %s", err, want)
+	}
+	err = Write(path, func(io.Writer) error { return errors.New("broken") })
+	if want := path + ": broken"; err == nil || err.Error() != want {
+		t.Errorf("%v, want %s", err, want)
 	}
 }

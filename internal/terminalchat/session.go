@@ -78,7 +78,7 @@ var commands = map[string]struct {
 	run      func(s *Session, argument string) (outcome, error)
 }{
 	"help":       {false, func(s *Session, _ string) (outcome, error) { return outcome{note: s.Say("help")}, nil }},
-	"model":      {true, func(s *Session, name string) (outcome, error) { return outcome{wish: toOpen, name: name}, nil }},
+	"model":      {false, (*Session).open},
 	"system":     {false, (*Session).setSystem},
 	"set":        {false, (*Session).set},
 	"save":       {true, (*Session).saveTo},
@@ -86,6 +86,14 @@ var commands = map[string]struct {
 	"regenerate": {false, (*Session).regenerate},
 	"clear":      {false, (*Session).clear},
 	"quit":       {false, func(*Session, string) (outcome, error) { return outcome{wish: toLeave}, nil }},
+}
+
+// open wants the model of that name, or tells of the one that answers.
+func (s *Session) open(name string) (outcome, error) {
+	if name == "" {
+		return outcome{note: s.Model.Name}, nil
+	}
+	return outcome{wish: toOpen, name: name}, nil
 }
 
 func (s *Session) setSystem(text string) (outcome, error) {

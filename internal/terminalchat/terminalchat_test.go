@@ -172,7 +172,7 @@ func TestCommands(t *testing.T) {
 		{line: "/help", note: "help"},
 		{line: "/nothing", bad: true},
 		{line: "/", bad: true},
-		{line: "/model", bad: true},
+		{line: "/model", note: "fake"},
 		{line: "/model other", wish: toOpen},
 		{line: "/save", bad: true},
 		{line: "/load nowhere.json", bad: true},
