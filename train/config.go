@@ -15,6 +15,7 @@ import (
 
 	"github.com/pelletier/go-toml/v2"
 
+	"wenmo/internal/readfile"
 	"wenmo/model"
 )
 
@@ -191,7 +192,7 @@ type CheckpointConfig struct {
 
 // ReadConfig reads a run from TOML. Unknown keys are errors.
 func ReadConfig(path string) (*Config, error) {
-	data, err := os.ReadFile(path)
+	data, err := readfile.Regular(path)
 	if err != nil {
 		return nil, err
 	}
@@ -217,7 +218,7 @@ func ResumeConfig(path, out string) (*Config, error) {
 		if out == "" {
 			out = c.Out
 		}
-		if given, err = os.ReadFile(path); err != nil {
+		if given, err = readfile.Regular(path); err != nil {
 			return nil, err
 		}
 	}

@@ -12,6 +12,7 @@ import (
 
 	"wenmo/chat"
 	"wenmo/dataset"
+	"wenmo/internal/readfile"
 	"wenmo/model"
 )
 
@@ -25,7 +26,7 @@ var companions = []string{
 func tokenizerFiles(dir string) (map[string][]byte, error) {
 	files := map[string][]byte{}
 	for _, name := range companions {
-		data, err := os.ReadFile(filepath.Join(dir, name))
+		data, err := readfile.Regular(filepath.Join(dir, name))
 		if errors.Is(err, os.ErrNotExist) {
 			continue
 		}

@@ -35,6 +35,27 @@ func (c count) String() string {
 
 func (c count) Type() string { return "N" }
 
+// number is a flag that takes finite numbers.
+type number struct{ value *float32 }
+
+func (s number) Set(text string) error {
+	x, err := strconv.ParseFloat(strings.TrimSpace(text), 32)
+	if err != nil || x-x != 0 {
+		return errors.New(say("error.number", text))
+	}
+	*s.value = float32(x)
+	return nil
+}
+
+func (s number) String() string {
+	if s.value == nil {
+		return "0"
+	}
+	return strconv.FormatFloat(float64(*s.value), 'g', -1, 32)
+}
+
+func (s number) Type() string { return "VALUE" }
+
 // choice is a flag that takes one of a few words.
 type choice struct {
 	value *string

@@ -67,7 +67,7 @@ func (f *taskFlags) registerTop(cmd *cobra.Command, topK int) {
 }
 
 func (f *taskFlags) registerThreshold(cmd *cobra.Command, key string) {
-	addFlag(cmd, "output", func(set *pflag.FlagSet) { set.Float32Var(&f.threshold, "threshold", 0, say(key)) })
+	addFlag(cmd, "output", func(set *pflag.FlagSet) { set.Var(number{&f.threshold}, "threshold", say(key)) })
 }
 
 // taskRow is what a command is given once: the argument, or a row of a file.

@@ -11,6 +11,7 @@ import (
 
 	"wenmo"
 	"wenmo/embedded"
+	"wenmo/internal/progress"
 	"wenmo/task"
 )
 
@@ -155,7 +156,7 @@ func labelsText(labels []task.Label, values bool) string {
 		if values {
 			score = fmt.Sprintf("%.4g", l.Score)
 		}
-		words[i] = l.Label + " " + score
+		words[i] = progress.Tame(strings.Join(strings.Fields(l.Label), " ")) + " " + score
 	}
 	if len(words) == 0 {
 		return say("classify.none")

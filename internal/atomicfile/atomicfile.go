@@ -28,8 +28,12 @@ const writeBuffer = 1 << 20
 
 // NewDraft begins the draft of the file at path, after removing those that killed
 // processes have left of the same path: nobody holds the lock of such a one. A
-// draft keeps its lock until it is published.
+// draft keeps its lock until it is published. What stands at path and is no
+// regular file, a folder, a device or a pipe, is an error.
 func NewDraft(path string) (*Draft, error) {
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return nil, &os.PathError{Op: "write", Path: path, Err: fmt.Errorf("not a regular file (%v)", info.Mode().Type())}
+	}
 	if err := sweepDrafts(path); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
@@ -37,7 +41,7 @@ func NewDraft(path string) (*Draft, error) {
 		name := fmt.Sprintf("%s%016x%s", draftPrefix(path), rand.Uint64(), draftSuffix)
 		file, err := os.OpenFile(filepath.Join(filepath.Dir(path), name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
 		if err != nil {
-			return nil, err
+			return nil, pathError(err, path)
 		}
 		d := &Draft{path: path, file: file}
 		d.Writer = bufio.NewWriterSize(d.toDisk(), writeBuffer)
@@ -103,7 +107,18 @@ func (d *Draft) toDisk() io.Writer {
 // nobody knows the other one.
 func (d *Draft) forPath(err error) error {
 	if failed, ok := errors.AsType[*os.PathError](err); ok && failed.Path == d.file.Name() {
-		return &os.PathError{Op: failed.Op, Path: d.path, Err: failed.Err}
+		return pathError(err, d.path)
+	}
+	return err
+}
+
+// pathError is the error of a file's draft as that of the file at path.
+func pathError(err error, path string) error {
+	if failed, ok := errors.AsType[*os.PathError](err); ok {
+		return &os.PathError{Op: failed.Op, Path: path, Err: failed.Err}
+	}
+	if failed, ok := errors.AsType[*os.LinkError](err); ok {
+		return &os.PathError{Op: failed.Op, Path: path, Err: failed.Err}
 	}
 	return err
 }
@@ -123,7 +138,7 @@ func (d *Draft) Finish() error {
 // Publish moves a finished draft to its path.
 func (d *Draft) Publish() error {
 	if err := os.Rename(d.file.Name(), d.path); err != nil {
-		return err
+		return pathError(err, d.path)
 	}
 	_ = d.file.Close() // everything is on disk; it may be closed already
 	return syncDir(filepath.Dir(d.path))

@@ -94,3 +94,22 @@ func TestErrorNamesPath(t *testing.T) {
 		t.Errorf("%v, want %s", err, want)
 	}
 }
+
+// TestNotAFile demands that nothing takes the place of a folder.
+func TestNotAFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "folder")
+	if err := os.Mkdir(path, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	err := Replace(path, []byte("x"))
+	if want := "write " + path + ": not a regular file (d---------)"; err == nil || err.Error() != want {
+		t.Errorf("%v, want %s", err, want)
+	}
+	if left, err := os.ReadDir(filepath.Dir(path)); err != nil || len(left) != 1 {
+		t.Errorf("%v is left, error %v", left, err)
+	}
+	err = Replace(filepath.Join(path, "none", "file"), nil)
+	if want := filepath.Join(path, "none", "file") + ": open "; err == nil || !strings.HasPrefix(err.Error(), want) {
+		t.Errorf("%v, want %s…", err, want)
+	}
+}

@@ -2,13 +2,14 @@ package terminalchat
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
-	"os"
 	"slices"
 
 	"wenmo"
 	"wenmo/chat"
 	"wenmo/internal/atomicfile"
+	"wenmo/internal/readfile"
 )
 
 // conversation is what was said. What the model no longer sees is kept, for the
@@ -92,17 +93,22 @@ func (c *conversation) save(file string) error {
 
 // load reads what save writes, or an object that has it as "messages".
 func (c *conversation) load(file string) error {
-	data, err := os.ReadFile(file)
+	data, err := readfile.Regular(file)
 	if err != nil {
 		return err
 	}
 	var messages []chat.Message
 	if err := json.Unmarshal(data, &messages); err != nil {
 		var object struct{ Messages []chat.Message }
-		if json.Unmarshal(data, &object) != nil || object.Messages == nil {
+		if json.Unmarshal(data, &object) == nil {
+			err = errors.New("want a list of messages, or an object with it as messages")
+		}
+		if messages = object.Messages; messages == nil {
 			return fmt.Errorf("%s: %w", file, err)
 		}
-		messages = object.Messages
+	}
+	if messages == nil {
+		return fmt.Errorf("%s: want a list of messages, found null", file)
 	}
 	loaded := conversation{}
 	for i, m := range messages {
