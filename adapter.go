@@ -37,9 +37,9 @@ func openNamed(ctx context.Context, name string, opt Options) (*source, error) {
 
 // isAdapter says whether a directory holds an adapter and no model.
 func isAdapter(path string) bool {
-	_, err := os.Stat(filepath.Join(path, "adapter_config.json"))
-	_, model := os.Stat(filepath.Join(path, "model.safetensors"))
-	return err == nil && model != nil
+	_, err := os.Stat(filepath.Join(path, model.AdapterConfigFile))
+	_, whole := os.Stat(filepath.Join(path, "model.safetensors"))
+	return err == nil && whole != nil
 }
 
 // openBase opens the base of the adapter in dir, with it.
@@ -62,7 +62,7 @@ func openBase(ctx context.Context, dir string, opt Options) (*source, error) {
 // baseOf returns the name of the model that an adapter names as its base: its
 // path where it is one seen from the adapter's directory.
 func baseOf(dir string) (string, error) {
-	name := filepath.Join(dir, "adapter_config.json")
+	name := filepath.Join(dir, model.AdapterConfigFile)
 	data, err := readfile.Regular(name)
 	if err != nil {
 		return "", err

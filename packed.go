@@ -12,12 +12,9 @@ import (
 	"wenmo/tokenizer"
 )
 
-// A packed file keeps the tokenizer.json and the chat template under keys of
-// GGUF, and what else tokenizer.Config says under one of its own.
-const (
-	keyChatTemplate    = "tokenizer.chat_template"
-	keyTokenizerConfig = "wenmo.tokenizer_config"
-)
+// keyTokenizerConfig is where a packed file keeps what tokenizer.Config says; the
+// tokenizer.json and the chat template have keys of GGUF.
+const keyTokenizerConfig = "wenmo.tokenizer_config"
 
 // writePacked writes a packed file, see ConvertOptions.
 func (s *source) writePacked(ctx context.Context, dst string, opt ConvertOptions) error {
@@ -71,7 +68,7 @@ func (s *source) packedSides() ([]checkpoint.KV, error) {
 	}
 	pairs = append(pairs, checkpoint.KV{Key: tokenizer.GGUFTokenizerJSON, Value: string(text)})
 	if config.ChatTemplate != "" {
-		pairs = append(pairs, checkpoint.KV{Key: keyChatTemplate, Value: config.ChatTemplate})
+		pairs = append(pairs, checkpoint.KV{Key: tokenizer.GGUFChatTemplate, Value: config.ChatTemplate})
 		config.ChatTemplate = ""
 	}
 	if text, err = json.Marshal(config); err != nil {
@@ -88,7 +85,7 @@ func (s *source) packedTokenizer() (*tokenizer.Tokenizer, tokenizer.Config, erro
 	if err := json.Unmarshal([]byte(cmp.Or(text, "{}")), &config); err != nil {
 		return nil, config, fmt.Errorf("%s: metadata %q: %w", s.path, keyTokenizerConfig, err)
 	}
-	config.ChatTemplate, _ = meta[keyChatTemplate].(string)
+	config.ChatTemplate, _ = meta[tokenizer.GGUFChatTemplate].(string)
 	tok, err := tokenizer.FromGGUF(meta, s.path)
 	return tok, config, err
 }

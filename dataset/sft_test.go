@@ -118,7 +118,8 @@ func TestChatAnswers(t *testing.T) {
 func TestChatRewritingTemplate(t *testing.T) {
 	template := chatTemplate(t, "Qwen-Qwen3-0.6B")
 	if template == absent {
-		t.Skip("the template is not here")
+		testkit.SharedFile(t, "fixtures") // or the test is skipped
+		t.Fatal("the fixtures have no such template")
 	}
 	doc := &Document{Messages: talk("user: Hi", "assistant: Hello!", "user: Bye", "assistant: See you."), File: "talks.jsonl", Line: 3}
 	_, _, err := newChat(t, "tok_qwen2", template, ChatOptions{}).Sequences(doc)

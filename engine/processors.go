@@ -117,7 +117,7 @@ func (p *Params) filters() []Processor {
 			chain = append(chain, proc)
 		}
 	}
-	keep := 1 // tokens that no filter may remove
+	const keep = 1 // tokens that no filter may remove; the reference can be told another number
 	add(p.Temperature != 1, temperature(p.Temperature))
 	add(p.TopK > 0, &topK{p.TopK, keep})
 	add(p.TopP < 1, &topP{p.TopP, keep})

@@ -22,8 +22,8 @@ import (
 
 // Names of the files of an adapter, as PEFT writes them.
 const (
-	adapterConfigFile  = "adapter_config.json"
-	adapterWeightsFile = "adapter_model.safetensors"
+	AdapterConfigFile  = "adapter_config.json"
+	AdapterWeightsFile = "adapter_model.safetensors"
 	adapterPrefix      = "base_model.model."
 )
 
@@ -39,7 +39,7 @@ type Adapter struct {
 // OpenAdapter opens the adapter in a directory that PEFT, or SaveAdapter, wrote.
 // It is closed after the models that use it.
 func OpenAdapter(dir string) (*Adapter, error) {
-	name := filepath.Join(dir, adapterConfigFile)
+	name := filepath.Join(dir, AdapterConfigFile)
 	data, err := readfile.Regular(name)
 	if err != nil {
 		return nil, err
@@ -48,7 +48,7 @@ func OpenAdapter(dir string) (*Adapter, error) {
 	if err != nil {
 		return nil, err
 	}
-	file, err := checkpoint.Open(filepath.Join(dir, adapterWeightsFile))
+	file, err := checkpoint.Open(filepath.Join(dir, AdapterWeightsFile))
 	if err != nil {
 		return nil, err
 	}
@@ -199,14 +199,14 @@ func (m *Model) SaveAdapter(dir string) error {
 	for _, p := range m.Params {
 		out = append(out, ParamOut(p, checkpoint.F32))
 	}
-	if err := checkpoint.WriteSafetensors(filepath.Join(dir, adapterWeightsFile), out, map[string]string{"format": "pt"}); err != nil {
+	if err := checkpoint.WriteSafetensors(filepath.Join(dir, AdapterWeightsFile), out, map[string]string{"format": "pt"}); err != nil {
 		return err
 	}
 	data, err := json.MarshalIndent(m.Adapter, "", "  ")
 	if err != nil {
 		return err
 	}
-	return atomicfile.Replace(filepath.Join(dir, adapterConfigFile), append(data, '\n'))
+	return atomicfile.Replace(filepath.Join(dir, AdapterConfigFile), append(data, '\n'))
 }
 
 // ParamOut returns a parameter's values as a tensor of a checkpoint.

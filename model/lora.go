@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"wenmo/checkpoint"
-	"wenmo/internal/mmap"
 	"wenmo/kernel"
 	"wenmo/nn"
 	"wenmo/tensor"
@@ -200,12 +199,11 @@ func (l *Loader) matrix(g *tensor.Graph, name string, stored []float32, shape []
 	if dtype == tensor.BF16 {
 		d = checkpoint.BF16
 	}
-	memory, err := mmap.Anonymous(checkpoint.PanelBytes(d, shape[0], shape[1]))
+	memory, err := l.room(checkpoint.PanelBytes(d, shape[0], shape[1]))
 	if err != nil {
 		l.fail(fmt.Errorf("%s: %w", name, err))
 		return nil
 	}
-	l.memory = append(l.memory, memory)
 	w := checkpoint.Panels(memory, name, d, shape[0], shape[1])
 	w.Value = l.floats(len(stored))
 	if l.err != nil {

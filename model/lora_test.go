@@ -19,7 +19,7 @@ import (
 // from the weights and merged, the merged weights, loss and the gradient of
 // every tensor of the adapter, under every kernel path.
 func TestFixtureLoRA(t *testing.T) {
-	testkit.Folders(t, adapterConfigFile, func(t *testing.T, dir string) {
+	testkit.Folders(t, AdapterConfigFile, func(t *testing.T, dir string) {
 		want := readTensors(t, filepath.Join(dir, "expected.safetensors"))
 		f := newAdapterFixture(t, dir)
 		checkModules(t, f)

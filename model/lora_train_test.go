@@ -301,7 +301,7 @@ func TestAdapterWithHead(t *testing.T) {
 // is read as the same, and that its rules can be asked.
 func FuzzAdapterConfig(f *testing.F) {
 	dir, _ := testkit.Dir()
-	files, err := filepath.Glob(filepath.Join(dir, "lora_*", adapterConfigFile))
+	files, err := filepath.Glob(filepath.Join(dir, "lora_*", AdapterConfigFile))
 	if err != nil || len(files) == 0 {
 		f.Fatal("no configs to begin with", err)
 	}

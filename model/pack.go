@@ -1,12 +1,10 @@
 package model
 
 import (
-	"errors"
 	"fmt"
 	"sync"
 
 	"wenmo/checkpoint"
-	"wenmo/internal/mmap"
 	"wenmo/kernel"
 	"wenmo/tensor"
 )
@@ -16,11 +14,12 @@ type packer struct {
 	t       checkpoint.Tensor
 	layout  Layout
 	w       *tensor.Weight
-	dtype   checkpoint.DType // of the panels
-	memory  []byte           // of the panels; nil where they lie in the file
-	conv    []float32        // a Conv1D weight, widened, [in, out]
-	scratch *[]packScratch   // of the workers, which other packers use before and after
-	panel   int              // where the part under way begins
+	dtype   checkpoint.DType            // of the panels
+	room    func(n int) ([]byte, error) // gives memory for panels
+	memory  []byte                      // of the panels; nil where they lie in the file
+	conv    []float32                   // a Conv1D weight, widened, [in, out]
+	scratch *[]packScratch              // of the workers, which other packers use before and after
+	panel   int                         // where the part under way begins
 
 	mu    sync.Mutex
 	first error
@@ -61,7 +60,7 @@ func (p *packer) run(pool *kernel.Pool) error {
 		err = p.first
 	}
 	if err != nil {
-		return errors.Join(err, mmap.Free(p.memory))
+		return err
 	}
 	return nil
 }
@@ -76,7 +75,7 @@ func (p *packer) prepare() error {
 		}
 	}
 	var err error
-	if p.memory, err = mmap.Anonymous(checkpoint.PanelBytes(p.dtype, w.Out, w.In)); err != nil {
+	if p.memory, err = p.room(checkpoint.PanelBytes(p.dtype, w.Out, w.In)); err != nil {
 		return fmt.Errorf("%s: %w", w.Name, err)
 	}
 	*w = checkpoint.Panels(p.memory, w.Name, p.dtype, w.Out, w.In)

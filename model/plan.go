@@ -54,12 +54,13 @@ func (p *plan) tensor(o checkpoint.Out) {
 // panels notes a weight to be packed.
 func (p *plan) panels(w *packer, pool *kernel.Pool) error {
 	o := checkpoint.Out{Name: w.w.Name, DType: w.dtype, Shape: []int{w.w.Out, w.w.In}, Panels: true, Write: func(to io.Writer) error {
-		if err := w.run(pool); err != nil {
-			return err
+		err := w.run(pool)
+		if err == nil {
+			_, err = to.Write(w.memory)
 		}
-		_, err := to.Write(w.memory)
 		return errors.Join(err, mmap.Free(w.memory))
 	}}
+	w.room = mmap.Anonymous
 	x := w.layout
 	p.changed = p.changed || x.Conv1D || x.Row != nil || x.Rows > w.w.Out || x.Scale != 0
 	at, ok := p.place[o.Name]

@@ -45,15 +45,14 @@ func ConfigFromGGUF(meta map[string]any) Config {
 		CLS: name("cls_token_id"), MASK: name("mask_token_id"),
 		NamedTemplates: map[string]string{},
 	}
-	const template = "tokenizer.chat_template"
 	for key, v := range meta {
 		text, ok := v.(string)
 		switch {
 		case !ok:
-		case key == template:
+		case key == GGUFChatTemplate:
 			c.ChatTemplate = text
-		case strings.HasPrefix(key, template+"."):
-			c.NamedTemplates[key[len(template)+1:]] = text
+		case strings.HasPrefix(key, GGUFChatTemplate+"."):
+			c.NamedTemplates[key[len(GGUFChatTemplate)+1:]] = text
 		}
 	}
 	return c
@@ -67,6 +66,10 @@ const ggufPrefix = "tokenizer.ggml."
 // GGUFTokenizerJSON is the key under which a GGUF file keeps the text of
 // tokenizer.json (ggml's docs/gguf.md).
 const GGUFTokenizerJSON = "tokenizer.huggingface.json"
+
+// GGUFChatTemplate is the key of the chat template; behind it and a point stands
+// the name of another one.
+const GGUFChatTemplate = "tokenizer.chat_template"
 
 func (m ggufMeta) wrong(key, want string) error {
 	return fmt.Errorf("metadata %s%s: %s wanted, found %T", ggufPrefix, key, want, m[ggufPrefix+key])

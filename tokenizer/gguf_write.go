@@ -108,14 +108,13 @@ func (g *ggufWriter) names(c *Config) {
 			g.set(key+"_token_id", uint32(id))
 		}
 	}
-	const template = "tokenizer.chat_template"
 	if c.ChatTemplate != "" {
-		g.meta[template] = c.ChatTemplate
+		g.meta[GGUFChatTemplate] = c.ChatTemplate
 	}
 	if len(c.NamedTemplates) > 0 {
 		g.meta["tokenizer.chat_templates"] = slices.Sorted(maps.Keys(c.NamedTemplates))
 		for name, text := range c.NamedTemplates {
-			g.meta[template+"."+name] = text
+			g.meta[GGUFChatTemplate+"."+name] = text
 		}
 	}
 }

@@ -39,7 +39,7 @@ const (
 	defaultKeep      = 2
 	checkpointDigits = 8
 	weightsFile      = "model.safetensors"
-	adapterFile      = "adapter_model.safetensors"
+	adapterFile      = model.AdapterWeightsFile
 	stateFile        = "state.json"
 	tensorsFile      = "state.safetensors" // of optimizer and average
 	temporaryPrefix  = "tmp-"
