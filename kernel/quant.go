@@ -1,6 +1,9 @@
 package kernel
 
-import "fmt"
+import (
+	"encoding/binary"
+	"fmt"
+)
 
 // QuantType is a block format of GGUF that products run on.
 type QuantType uint8
@@ -144,6 +147,13 @@ func packPanel(dst *QPanels, p int, blocks []byte, rows int) {
 	for b := range dst.K / f.block {
 		at := b * f.blockBytes
 		done := rows == panelWidth && quantSideBySide(dst.Type, quants[b*f.units()*f.unitQuants():], blocks[at:], rowBytes)
+		if done && f.head == 2*panelWidth && f.sub == 0 { // all that is left is a scale at the beginning of each block
+			_, head, _ := dst.unitAt(p, b)
+			for j := range panelWidth {
+				binary.LittleEndian.PutUint16(head[2*j:], binary.LittleEndian.Uint16(blocks[j*rowBytes+at:]))
+			}
+			continue
+		}
 		for i := range f.units() {
 			weights, head, sub := dst.unitAt(p, b*f.units()+i)
 			for j := range rows {
