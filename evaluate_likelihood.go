@@ -199,7 +199,7 @@ func (f *textFrame) encode(m *Model, r eval.Request) (ids []int32, first int) {
 // text that does not fit is cut into parts, as windows does it, each framed.
 func (f *textFrame) masked(m *Model, ids []int32, first int) (parts []scored, truncated bool) {
 	begin := len(f.prefix)
-	room := m.m.MaxLength - begin - len(f.suffix)
+	room := max(1, m.m.MaxLength-begin-len(f.suffix))
 	for pos := max(first, begin); pos < len(ids); {
 		end := len(ids)
 		if len(ids)-begin > room {
