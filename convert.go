@@ -280,7 +280,7 @@ func (s *source) writeSides(dst string, dtype checkpoint.DType) error {
 			config["dtype"] = name
 		}
 	}
-	if s.dir != "" && s.adapter == nil {
+	if s.dir != "" && s.adapterDir == "" {
 		if err := copySides(s.dir, dst); err != nil || dtype == 0 && !s.merged {
 			return err
 		}

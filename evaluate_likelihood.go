@@ -201,10 +201,7 @@ func (f *textFrame) masked(m *Model, ids []int32, first int) (parts []scored, tr
 	begin := len(f.prefix)
 	room := max(1, m.m.MaxLength-begin-len(f.suffix))
 	for pos := max(first, begin); pos < len(ids); {
-		end := len(ids)
-		if len(ids)-begin > room {
-			end = min(pos+room, end)
-		}
+		end := min(pos+room, len(ids))
 		start := max(begin, end-room)
 		truncated = truncated || pos == first && start > begin
 		for ; pos < end; pos++ {

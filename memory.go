@@ -24,20 +24,27 @@ func (m *Model) defaultCacheTokens() int {
 // system does not tell.
 func freeMemory() int {
 	const guess = 4 << 30
-	data, err := os.ReadFile("/proc/meminfo")
-	if err != nil {
+	kb, ok := numberAfter("/proc/meminfo", "MemAvailable:")
+	if !ok {
 		return guess
 	}
+	return min(kb<<10, freeOfGroup())
+}
+
+// numberAfter returns the number behind a word that begins a line of a file of the
+// system's.
+func numberAfter(path, word string) (int, bool) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return 0, false
+	}
 	for line := range strings.Lines(string(data)) {
-		if rest, ok := strings.CutPrefix(line, "MemAvailable:"); ok {
-			kb, err := strconv.Atoi(strings.TrimSuffix(strings.TrimSpace(rest), " kB"))
-			if err != nil {
-				return guess
-			}
-			return min(kb<<10, freeOfGroup())
+		if rest, ok := strings.CutPrefix(line, word); ok {
+			n, err := strconv.Atoi(strings.TrimSuffix(strings.TrimSpace(rest), " kB"))
+			return n, err == nil
 		}
 	}
-	return guess
+	return 0, false
 }
 
 // freeOfGroup is what a container's limit leaves (cgroup v2).
@@ -55,21 +62,7 @@ func freeOfGroup() int {
 	if !limited || !known {
 		return math.MaxInt
 	}
-	return max(0, limit-used+cachedByGroup())
-}
-
-// cachedByGroup is what a container's memory.current counts of files that were
-// read and can be dropped.
-func cachedByGroup() int {
-	data, err := os.ReadFile("/sys/fs/cgroup/memory.stat")
-	if err != nil {
-		return 0
-	}
-	for line := range strings.Lines(string(data)) {
-		if rest, ok := strings.CutPrefix(line, "inactive_file "); ok {
-			n, _ := strconv.Atoi(strings.TrimSpace(rest)) // of nonsense 0
-			return n
-		}
-	}
-	return 0
+	// What was read of files counts as used, and can be dropped.
+	files, _ := numberAfter("/sys/fs/cgroup/memory.stat", "inactive_file ")
+	return max(0, limit-used+files)
 }

@@ -91,6 +91,9 @@ type Model struct {
 // ErrClosed is the error of a model or engine used after Close.
 var ErrClosed = engine.ErrClosed
 
+// ErrTooLong is the error of a sequence with more tokens than the model computes.
+var ErrTooLong = engine.ErrTooLong
+
 // Open opens a model: a Hugging Face directory, a .gguf file, a name that is
 // registered (see Register), or a name of the hub ("gpt2", "org/name",
 // "org/name@revision") that is in the cache or, with Options.Pull, is downloaded.

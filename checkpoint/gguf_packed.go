@@ -3,7 +3,9 @@ package checkpoint
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 )
 
 // A packed file is a GGUF file of wenmo's own architecture, so that other
@@ -23,18 +25,42 @@ const (
 	packedVersion      = 2 // of the layout of panels; a change of kernel's makes a new one
 	packedAlignment    = 64
 
-	keyPackedVersion  = "wenmo.panels.version"
-	keyPackedAsStored = "wenmo.panels.as_stored"
-	keyPackedNames    = "wenmo.panels.names"
-	keyPackedTypes    = "wenmo.panels.types" // as DType.String
-	keyPackedOuts     = "wenmo.panels.outs"
-	keyPackedIns      = "wenmo.panels.ins"
+	packedPanels      = "wenmo.panels."
+	keyPackedVersion  = packedPanels + "version"
+	keyPackedAsStored = packedPanels + "as_stored"
+	keyPackedNames    = packedPanels + "names"
+	keyPackedTypes    = packedPanels + "types" // as DType.String
+	keyPackedOuts     = packedPanels + "outs"
+	keyPackedIns      = packedPanels + "ins"
 	keyPackedConfig   = "wenmo.config"
 
 	// KeyGenerationConfig is where a packed file keeps the text of
 	// generation_config.json.
 	KeyGenerationConfig = "wenmo.generation_config"
 )
+
+// Settings returns the metadata, of a packed file without what lays out its panels,
+// and the values of the config that it keeps in the place of their text.
+func (r Report) Settings() ([]KV, error) {
+	var pairs []KV
+	for _, kv := range r.Metadata {
+		text, ok := kv.Value.(string)
+		switch {
+		case strings.HasPrefix(kv.Key, packedPanels):
+		case kv.Key == keyPackedConfig && ok:
+			var config map[string]any
+			if err := json.Unmarshal([]byte(text), &config); err != nil {
+				return nil, fmt.Errorf("%s: metadata %q: %w", r.Path, kv.Key, err)
+			}
+			for _, key := range slices.Sorted(maps.Keys(config)) {
+				pairs = append(pairs, KV{key, config[key]})
+			}
+		default:
+			pairs = append(pairs, kv)
+		}
+	}
+	return pairs, nil
+}
 
 // Packed says that f is a packed file: its matrices lie as products want them.
 func (f *File) Packed() bool { return f.metadata[keyArchitecture] == packedArchitecture }

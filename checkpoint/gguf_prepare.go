@@ -73,7 +73,7 @@ func (w *ggufWriter) scaling() error {
 	case nil, "default":
 		return nil
 	case "llama3":
-		return w.freqs(llama3Factors(w.config, maps.Clone(given)), fail)
+		return w.freqs(llama3Factors(w.config, given), fail)
 	case "factors":
 		factors, err := numbersOf(given["factors"])
 		if err != nil {
@@ -118,6 +118,7 @@ func (w *ggufWriter) freqs(factors []float32, fail func() error) error {
 // (transformers, _compute_llama3_parameters).
 func llama3Factors(config, scaling map[string]any) []float32 {
 	theta, d := number(config["rope_theta"]), number(config["head_dim"])
+	scaling = maps.Clone(scaling)
 	setDefault(scaling, "low_freq_factor", 1.0)
 	setDefault(scaling, "high_freq_factor", 4.0)
 	setDefault(scaling, "original_max_position_embeddings", config["max_position_embeddings"])

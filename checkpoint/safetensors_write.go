@@ -159,7 +159,10 @@ func draftSafetensors(path string, tensors []Out, meta map[string]string) (*atom
 	if err != nil {
 		return nil, err
 	}
-	return d, errors.Join(writeSafetensors(d, header, sorted), d.Finish())
+	if err := writeSafetensors(d, header, sorted); err != nil {
+		return d, err
+	}
+	return d, d.Finish()
 }
 
 // splitShards parts the tensors, in order, into runs of at most maxShard bytes.

@@ -144,12 +144,15 @@ func (e *Evaluator) run(ctx context.Context, ids, typeIDs []int32, trace *nn.Tra
 	return nil
 }
 
+// ErrTooLong is the error of a sequence with more tokens than the model computes.
+var ErrTooLong = errors.New("more than the context")
+
 func checkLength(m *model.Model, n int) error {
 	if n == 0 {
 		return fmt.Errorf("no input ids")
 	}
 	if n > m.MaxLength {
-		return fmt.Errorf("%d tokens are more than the context of %d", n, m.MaxLength)
+		return fmt.Errorf("%d tokens are %w of %d", n, ErrTooLong, m.MaxLength)
 	}
 	return nil
 }

@@ -46,7 +46,7 @@ type Loader struct {
 	work   []packScratch // of the pool's workers, for one weight after the other
 	plan   *plan         // where set, what is taken is noted there, and not packed
 	memory [][]byte      // of what was packed
-	free   []byte        // the rest of the last piece of memory that small matrices share
+	rest   []byte        // the rest of the last piece of memory that small matrices share
 	bytes  int
 	bf16   bool // some weight is in bfloat16
 	err    error
@@ -287,17 +287,17 @@ func (l *Loader) room(n int) ([]byte, error) {
 		l.memory = append(l.memory, b)
 		return b, err
 	}
-	if len(l.free) < n {
+	if len(l.rest) < n {
 		b, err := mmap.Anonymous(shared)
 		if err != nil {
 			return nil, err
 		}
 		l.memory = append(l.memory, b)
-		l.free = b
+		l.rest = b
 	}
 	const align = 64 // a line of the cache
-	b := l.free[:n:n]
-	l.free = l.free[min((n+align-1)/align*align, len(l.free)):]
+	b := l.rest[:n:n]
+	l.rest = l.rest[min((n+align-1)/align*align, len(l.rest)):]
 	return b, nil
 }
 

@@ -2,7 +2,6 @@ package task
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"wenmo"
@@ -22,9 +21,6 @@ type ClassifyOptions struct {
 	Truncate bool   // cut what is longer than the model's context, instead of failing
 }
 
-// ErrTooLong is the error of a text that has more tokens than the model takes.
-var ErrTooLong = errors.New("is longer than the model's context")
-
 // Classify returns the labels of each text, the best first.
 func Classify(ctx context.Context, m *wenmo.Model, texts []Text, opt ClassifyOptions) ([][]Label, error) {
 	if err := need(m, wenmo.TextClassification); err != nil {
@@ -39,19 +35,15 @@ func Classify(ctx context.Context, m *wenmo.Model, texts []Text, opt ClassifyOpt
 	if !ok {
 		return nil, fmt.Errorf("function %q is not one of softmax, sigmoid, none", function)
 	}
-	longest := m.Info().Context
 	var cut *tokenizer.Truncation
 	if opt.Truncate {
-		cut = &tokenizer.Truncation{Direction: "Right", MaxLength: longest, Strategy: "LongestFirst"}
+		cut = &tokenizer.Truncation{Direction: "Right", MaxLength: m.Info().Context, Strategy: "LongestFirst"}
 	}
 	inputs := make([]wenmo.Input, len(texts))
 	for i, t := range texts {
 		e, err := encode(m, t, cut)
 		if err != nil {
 			return nil, fmt.Errorf("text %d: %w", i+1, err)
-		}
-		if len(e.IDs) > longest {
-			return nil, fmt.Errorf("text %d, of %d tokens, %w of %d", i+1, len(e.IDs), ErrTooLong, longest)
 		}
 		inputs[i] = inputOf(&e)
 	}

@@ -119,7 +119,7 @@ func (f *evalFlags) run(cmd *cobra.Command, tasks []string) error {
 		return err
 	}
 	defer model.Close()
-	results := []*wenmo.EvalResult{}
+	var results []*wenmo.EvalResult
 	var failed error
 	for _, task := range tasks {
 		r, err := f.evaluate(ctx, cmd, model, task)

@@ -99,20 +99,14 @@ type configValue struct {
 func configOf(r wenmo.Report) ([]configValue, error) {
 	var rows []configValue
 	if r.Format == "gguf" {
-		for _, kv := range r.Metadata {
-			if strings.HasPrefix(kv.Key, "wenmo.panels.") {
-				continue
-			}
-			text, ok := kv.Value.(string)
-			if !ok || kv.Key != "wenmo.config" {
+		settings, err := r.Settings()
+		if err != nil {
+			return nil, err
+		}
+		for _, kv := range settings {
+			if kv.Value != nil {
 				rows = append(rows, configValue{kv.Key, kv.Value})
-				continue
 			}
-			kept, err := configJSON([]byte(text), r.Path+": "+kv.Key)
-			if err != nil {
-				return nil, err
-			}
-			rows = append(rows, kept...)
 		}
 		return rows, nil
 	}
@@ -124,15 +118,10 @@ func configOf(r wenmo.Report) ([]configValue, error) {
 	if err != nil {
 		return nil, err
 	}
-	return configJSON(data, name)
-}
-
-func configJSON(data []byte, name string) ([]configValue, error) {
 	var config map[string]any
 	if err := json.Unmarshal(data, &config); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	var rows []configValue
 	for _, key := range slices.Sorted(maps.Keys(config)) {
 		if config[key] != nil {
 			rows = append(rows, configValue{key, config[key]})

@@ -11,7 +11,6 @@ import (
 
 	"wenmo"
 	"wenmo/embedded"
-	"wenmo/internal/progress"
 	"wenmo/task"
 )
 
@@ -32,18 +31,18 @@ func fillMaskCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		told := false
 		return f.runTask(cmd, wenmo.FillMask, rows, func(ctx context.Context, m *wenmo.Model, rows []taskRow, alone bool) ([]map[string]any, []string, error) {
 			texts := make([]string, len(rows))
 			for i := range rows {
 				texts[i] = rows[i].Text
 			}
 			for _, word := range targets {
-				if tok := m.Tokenizer(); tok != nil {
-					if _, ok := tok.ID(word); !ok {
-						note(cmd, "fill.target", word)
-					}
+				if _, ok := m.Tokenizer().ID(word); !ok && !told {
+					note(cmd, "fill.target", word)
 				}
 			}
+			told = true // of the rows to come, too
 			found, err := task.FillMask(ctx, m, texts, task.FillOptions{TopK: f.topK, Targets: targets})
 			if err != nil {
 				return nil, nil, err
@@ -107,7 +106,7 @@ func classifyCommand() *cobra.Command {
 				}
 			}
 			found, err := task.Classify(ctx, m, texts, opt)
-			if errors.Is(err, task.ErrTooLong) {
+			if errors.Is(err, wenmo.ErrTooLong) {
 				err = fmt.Errorf("%w\n%s", err, say("error.truncate_text"))
 			}
 			if err != nil {
@@ -156,7 +155,7 @@ func labelsText(labels []task.Label, values bool) string {
 		if values {
 			score = fmt.Sprintf("%.4g", l.Score)
 		}
-		words[i] = progress.Tame(strings.Join(strings.Fields(l.Label), " ")) + " " + score
+		words[i] = strings.Join(strings.Fields(l.Label), " ") + " " + score
 	}
 	if len(words) == 0 {
 		return say("classify.none")

@@ -99,20 +99,12 @@ func (w writeFunc) Write(p []byte) (int, error) { return w(p) }
 func (d *Draft) toDisk() io.Writer {
 	return writeFunc(func(p []byte) (int, error) {
 		n, err := d.file.Write(p)
-		return n, d.forPath(err)
+		return n, pathError(err, d.path)
 	})
 }
 
-// forPath names, in errors of the draft's file, the path that the file is for:
-// nobody knows the other one.
-func (d *Draft) forPath(err error) error {
-	if failed, ok := errors.AsType[*os.PathError](err); ok && failed.Path == d.file.Name() {
-		return pathError(err, d.path)
-	}
-	return err
-}
-
-// pathError is the error of a file's draft as that of the file at path.
+// pathError is the error of a draft as that of the file at path: nobody knows the
+// other name.
 func pathError(err error, path string) error {
 	if failed, ok := errors.AsType[*os.PathError](err); ok {
 		return &os.PathError{Op: failed.Op, Path: path, Err: failed.Err}
@@ -132,7 +124,7 @@ func (d *Draft) Finish() error {
 	if runtime.GOOS == "windows" { // which moves no open file
 		err = errors.Join(err, d.file.Close())
 	}
-	return d.forPath(err)
+	return pathError(err, d.path)
 }
 
 // Publish moves a finished draft to its path.

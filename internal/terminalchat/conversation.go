@@ -97,21 +97,19 @@ func (c *conversation) load(file string) error {
 	if err != nil {
 		return err
 	}
-	var messages []chat.Message
-	if err := json.Unmarshal(data, &messages); err != nil {
-		var object struct{ Messages []chat.Message }
-		if json.Unmarshal(data, &object) == nil {
-			err = errors.New("want a list of messages, or an object with it as messages")
-		}
-		if messages = object.Messages; messages == nil {
-			return fmt.Errorf("%s: %w", file, err)
-		}
+	var object struct{ Messages []chat.Message }
+	err = json.Unmarshal(data, &object.Messages)
+	if err != nil && json.Unmarshal(data, &object) == nil {
+		err = nil
 	}
-	if messages == nil {
-		return fmt.Errorf("%s: want a list of messages, found null", file)
+	if err == nil && object.Messages == nil {
+		err = errors.New("want a list of messages, or an object with it as messages")
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", file, err)
 	}
 	loaded := conversation{}
-	for i, m := range messages {
+	for i, m := range object.Messages {
 		switch {
 		case m.Role == "system" && i == 0:
 			loaded.system = m.Text()
