@@ -18,8 +18,9 @@ func TestSixLines(t *testing.T) {
 	hub := hubtest.Serve(t, map[string]string{"gpt2": smallGPT2(t)})
 	t.Setenv("HF_ENDPOINT", hub.URL)
 	t.Setenv("HF_HOME", t.TempDir())
-	t.Setenv("HF_HUB_CACHE", "")
-	t.Setenv("HF_HUB_OFFLINE", "")
+	for _, name := range []string{"HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"} {
+		t.Setenv(name, "")
+	}
 
 	const prompt = "The quick brown fox jumps over the lazy dog"
 	model, err := Open(t.Context(), "gpt2", Options{Pull: true})

@@ -79,7 +79,7 @@ func TestPullKilled(t *testing.T) {
 // waitForPart waits until a part of a download has at least size bytes.
 func waitForPart(t *testing.T, c *Client, size int64) {
 	t.Helper()
-	for range 500 {
+	for range 6000 {
 		parts, _ := filepath.Glob(filepath.Join(c.CacheDir, "models--*", "blobs", "*.incomplete"))
 		for _, p := range parts {
 			if info, err := os.Stat(p); err == nil && info.Size() >= size {

