@@ -63,7 +63,7 @@ wenmo help 列出全部命令，wenmo help run 说明某个命令。English: WEN
 	"error.missing_choice":    "缺少 %s（可选 %s）",
 	"error.too_many":          "多了参数 %s（带空格的文字要加引号）",
 	"error.number":            "%q 不是有限的数",
-	"error.count":             "%q 不是不小于 %d 的整数",
+	"error.count":             "%q 不是 %d 到 2147483647 之间的整数",
 	"error.choice":            "%q 不在可选值 %s 之中",
 	"error.ids":               "%q 不是 id（应写成 1,2,3）",
 	"error.size_memory":       "--size %q 的三个矩阵合起来超过 2^30 个数",
@@ -161,7 +161,7 @@ Markdown 显示。本地没有的模型会自动从模型站点下载。不在�
 wenmo chat -m my-chat --system "用一句话回答。" --temperature 0.8
 printf '你好！\n你是谁？\n' | wenmo chat -m my-chat`,
 	"flag.system":      "对话之前告诉模型该如何回答的 `TEXT`",
-	"hello.embedded":   `%s 是完全由 wenmo 训练的小模型。它会用简单的英语讲小故事、写绝句、对对联，也会打招呼；前面说过的话，它用不上。它的知识靠不住，不会计算和编程，还常常编造内容。用 /model NAME 可以换成更大的模型。`,
+	"hello.embedded":   `%s 是完全由 wenmo 训练的小模型。它会用简单的中文和英语讲小故事、写绝句、对对联，也会打招呼；前面说过的话，它用不上。它的知识靠不住，不会计算和编程，还常常编造内容。用 /model NAME 可以换成更大的模型。`,
 	"chat.hello":       "Enter 发送 · Alt+Enter 或 Ctrl+J 换行 · PgUp、PgDn 翻页 · /help 帮助",
 	"chat.placeholder": "请输入消息",
 	"chat.help": `/model NAME      换一个模型：目录、文件或名称
