@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -359,20 +360,30 @@ func copySides(src, dst string) error {
 	if err != nil {
 		return err
 	}
+	const more = "additional_chat_templates"
+	names, err := fs.Glob(os.DirFS(src), more+"/*.jinja")
+	if err != nil {
+		return err
+	}
+	if len(names) > 0 {
+		if err := os.MkdirAll(filepath.Join(dst, more), 0o777); err != nil {
+			return err
+		}
+	}
 	for _, e := range entries {
 		switch filepath.Ext(e.Name()) {
 		case ".json", ".txt", ".model", ".spm", ".jinja", ".tiktoken":
-		default:
-			continue
+			if !e.IsDir() && !strings.HasSuffix(e.Name(), ".index.json") {
+				names = append(names, e.Name())
+			}
 		}
-		if e.IsDir() || strings.HasSuffix(e.Name(), ".index.json") {
-			continue
-		}
-		data, err := readfile.Regular(filepath.Join(src, e.Name()))
+	}
+	for _, name := range names {
+		data, err := readfile.Regular(filepath.Join(src, name))
 		if err != nil {
 			return err
 		}
-		if err := os.WriteFile(filepath.Join(dst, e.Name()), data, 0o666); err != nil {
+		if err := os.WriteFile(filepath.Join(dst, name), data, 0o666); err != nil {
 			return err
 		}
 	}

@@ -191,9 +191,9 @@ func measure(ctx context.Context, e *wenmo.Engine, vocab, number int, opt ModelO
 	}
 	ready := slices.MaxFunc(firsts, time.Time.Compare)
 	r := round{first: slices.MinFunc(firsts, time.Time.Compare).Sub(start)}
-	r.prefill = float64(computed) / ready.Sub(start).Seconds()
+	r.prefill = float64(computed) / seconds(ready.Sub(start))
 	if opt.Generate > 0 {
-		r.decode = float64(decoded) / slices.MaxFunc(lasts, time.Time.Compare).Sub(ready).Seconds()
+		r.decode = float64(decoded) / seconds(slices.MaxFunc(lasts, time.Time.Compare).Sub(ready))
 	}
 	return r, nil
 }
@@ -229,3 +229,6 @@ func peakRSS() int64 {
 	}
 	return 0
 }
+
+// seconds is a time that is measured, never zero: some clocks are slow.
+func seconds(d time.Duration) float64 { return max(d.Seconds(), 1e-9) }

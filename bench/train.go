@@ -103,7 +103,7 @@ func Train(ctx context.Context, opt TrainOptions, progress func(done, total int)
 		for _, param := range m.Params {
 			param.Update(p.Graph)
 		}
-		took := time.Since(start).Seconds()
+		took := seconds(time.Since(start))
 		if i > 0 || len(batches) == 1 {
 			runs = append(runs, float64(tokensOf(batch))/took)
 		}

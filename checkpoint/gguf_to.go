@@ -98,6 +98,9 @@ func writable(config map[string]any, file string) (map[string]any, family, error
 	for key, value := range config {
 		filled[key] = value
 	}
+	if _, ok := filled["hidden_activation"]; !ok && fam.implied["hidden_activation"] != nil && filled["hidden_act"] != nil {
+		filled["hidden_activation"] = filled["hidden_act"] // the older key, which package model falls back on
+	}
 	for key, value := range fam.implied {
 		if got, ok := filled[key]; ok && !reflect.DeepEqual(got, value) && !(got == nil && reflect.DeepEqual(value, []any{})) {
 			return nil, family{}, fmt.Errorf("%s: %s %v cannot be expressed in GGUF, where %s means %v", file, key, got, fam.modelType, value)

@@ -34,7 +34,8 @@ type PrepareOptions struct {
 	Dir     string // of the cache; it is made
 	Threads int    // 0: as many as processors
 	// HeldOut is the share of documents kept for validation, chosen by the hash
-	// of their text alone.
+	// of their text alone, as the source's template makes it: what another source
+	// makes of the same record is another document.
 	HeldOut        float64
 	KeepDuplicates bool
 	// NearDuplicates is the similarity from which a document counts as a copy of

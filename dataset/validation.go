@@ -66,14 +66,20 @@ func (c *Corpus) Validation(tokens int64, context int) iter.Seq2[Held, error] {
 func ValidationFiles(ctx context.Context, path string, read ReadOptions, enc Encoder, tokens int64, context int) iter.Seq2[Held, error] {
 	return func(yield func(Held, error) bool) {
 		sum := int64(0)
+		broken := brokenCount{path: path, opt: read}
+		defer broken.summary()
 		for d, err := range Read(ctx, path, read) {
-			var seqs []Sequence
-			if err == nil {
-				seqs, _, err = enc.Encode(&d)
-			}
 			if err != nil {
 				yield(Held{}, err)
 				return
+			}
+			seqs, _, err := enc.Encode(&d)
+			if err != nil {
+				if err = broken.add(err); err != nil {
+					yield(Held{}, err)
+					return
+				}
+				continue
 			}
 			bytes := 0
 			for text := range documentTexts(&d) {

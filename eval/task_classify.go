@@ -95,7 +95,7 @@ func textPair(r *Row) (t TextPair, err error) {
 	if t.Text, err = r.text("text", "sentence", "sentence1", "premise"); err != nil {
 		return t, err
 	}
-	for _, f := range []string{"pair", "sentence2", "hypothesis"} {
+	for _, f := range []string{"pair", "text_pair", "sentence2", "hypothesis"} {
 		if s, ok := r.String(f); ok {
 			t.Pair = s
 			break

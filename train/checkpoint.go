@@ -153,10 +153,21 @@ func settle(tmp, place string, sums map[string]string) error {
 		}
 		return os.Remove(tmp)
 	}
-	if err := os.Rename(place, tmp+"-old"); err != nil && !errors.Is(err, os.ErrNotExist) { // prune removes it
+	if err := notThere(os.Rename(place, tmp+"-old")); err != nil { // prune removes it
 		return err
 	}
-	return os.Rename(tmp, place)
+	if err := os.Rename(tmp, place); err != nil {
+		return errors.Join(err, notThere(os.Rename(tmp+"-old", place)))
+	}
+	return nil
+}
+
+// notThere is err, unless there was nothing.
+func notThere(err error) error {
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	return err
 }
 
 // weightsName is the file that SaveWeights writes.

@@ -266,7 +266,7 @@ func ParseConfig(data []byte) (*Config, error) {
 }
 
 // Set sets a key, such as train.steps, to a value in TOML; a value that is none
-// is taken as a text.
+// is taken as a text. Of the three ways to say how long a run is, the last counts.
 func (c *Config) Set(key, value string) error {
 	table, name := "", key
 	if i := strings.LastIndexByte(key, '.'); i >= 0 {
@@ -280,11 +280,16 @@ func (c *Config) Set(key, value string) error {
 	if errors.As(err, &strict) {
 		return fmt.Errorf("there is no key %q", key)
 	}
-	if err != nil && d(strconv.Quote(value)) == nil {
-		return nil
-	}
-	if err != nil {
+	if err != nil && d(strconv.Quote(value)) != nil {
 		return fmt.Errorf("%s: %q is no value for it: %s", key, value, strings.TrimPrefix(err.Error(), "toml: "))
+	}
+	switch t := &c.Train; key {
+	case "train.steps":
+		t.Tokens, t.Epochs = "", 0
+	case "train.tokens":
+		t.Steps, t.Epochs = 0, 0
+	case "train.epochs":
+		t.Steps, t.Tokens = 0, ""
 	}
 	return nil
 }
@@ -512,6 +517,7 @@ func (c *Config) idle() (errs []error) {
 		{"train.batch", c.Train.Batch > 0, !c.IsLanguageModel()},
 		{"train.batch_tokens", c.Train.BatchTokens > 0, c.IsLanguageModel()},
 		{"train.tokens", c.Train.Tokens != "", c.IsLanguageModel()},
+		{"model.budget", c.Model.Budget != "", c.IsLanguageModel()},
 	} {
 		if o.given && !o.effect {
 			errs = append(errs, fmt.Errorf("%s: it has no effect on the task %q", o.key, c.Task))

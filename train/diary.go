@@ -334,6 +334,9 @@ func (r *run) card(now time.Time) *report.Card {
 		},
 		Limits: []string{r.word("It was trained on the data above alone, and may make things up.", "它只用上列数据训练，可能编造内容。")},
 	}
+	if r.saved != r.loop.State.Step {
+		card.Settings = append(card.Settings, report.Fact{Name: r.word("these weights", "所存权重"), Value: fmt.Sprintf(r.word("of step %d, which validated best", "第 %d 步，验证结果最好"), r.saved)})
+	}
 	if r.mat.corpus != nil {
 		given := map[string]int64{} // tokens of each source
 		var at dataset.State
@@ -351,7 +354,8 @@ func (r *run) card(now time.Time) *report.Card {
 			}
 		}
 	} else {
-		passes := float64(r.loop.State.Step*c.Train.Batch) / float64(max(1, len(r.mat.train)))
+		perPass := (len(r.mat.train) + c.Train.Batch - 1) / max(1, c.Train.Batch) // the last step of a pass has what is left
+		passes := float64(r.loop.State.Step) / float64(max(1, perPass))
 		for _, s := range c.Data {
 			card.Data = append(card.Data, report.DataFile{Name: filepath.Base(s.Path), Source: s.Origin, Licence: s.Licence, Passes: passes})
 		}

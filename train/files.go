@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io/fs"
 	"iter"
 	"os"
 	"path/filepath"
@@ -16,16 +17,24 @@ import (
 	"wenmo/model"
 )
 
-// companions are the files that a model's tokenizer may consist of.
+// companions are names and patterns of the files that a model's tokenizer may consist of.
 var companions = []string{
 	"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt",
-	"vocab.txt", "tokenizer.model", "spiece.model", "sentencepiece.bpe.model", "chat_template.jinja",
+	"vocab.txt", "*.model", "*.spm", "*.tiktoken", "chat_template.jinja",
 }
 
 // tokenizerFiles reads the files of the tokenizer in dir.
 func tokenizerFiles(dir string) (map[string][]byte, error) {
 	files := map[string][]byte{}
-	for _, name := range companions {
+	var names []string
+	for _, pattern := range companions {
+		found, err := fs.Glob(os.DirFS(dir), pattern)
+		if err != nil {
+			return nil, err
+		}
+		names = append(names, found...)
+	}
+	for _, name := range names {
 		data, err := readfile.Regular(filepath.Join(dir, name))
 		if errors.Is(err, os.ErrNotExist) {
 			continue

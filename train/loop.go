@@ -200,7 +200,9 @@ func (l *Loop) step(ctx context.Context) error {
 		}
 	}
 	r.Skipped, r.Seconds = why, time.Since(start).Seconds()
-	r.TokensPerSecond = float64(tokens) / r.Seconds
+	if r.Seconds > 0 { // a clock may be slower than a small step
+		r.TokensPerSecond = float64(tokens) / r.Seconds
+	}
 	s.Step++
 	s.Data, s.Guard = next, l.Guard
 	s.Tokens += tokens

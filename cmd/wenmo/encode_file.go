@@ -37,7 +37,7 @@ func (e *encoding) measure(cmd *cobra.Command, tok *tokenizer.Tokenizer) error {
 		Bytes   int     `json:"bytes"`
 		Seconds float64 `json:"seconds"`
 		Speed   float64 `json:"mb_per_s"`
-	}{tokens, len(data), seconds, float64(len(data)) / 1e6 / seconds}
+	}{tokens, len(data), seconds, float64(len(data)) / 1e6 / max(seconds, 1e-9)}
 	if e.json {
 		return emitJSON(cmd, result)
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"runtime"
 	"slices"
@@ -69,6 +70,9 @@ func closedPipe(err error) bool {
 		ends = append(ends, 109, 232) // ERROR_BROKEN_PIPE, ERROR_NO_DATA
 	}
 	var errno syscall.Errno
+	if errors.As(err, new(*net.OpError)) {
+		return false // a connection, which is another matter
+	}
 	return errors.As(err, &errno) && slices.Contains(ends, errno)
 }
 

@@ -285,7 +285,7 @@ func (w *watcher) told(e wenmo.TrainEvent) {
 			w.print(say("train.skipped", e.Step, t.Skipped))
 		}
 		label := say("train.step", t.Loss, numberText(int64(t.TokensPerSecond)))
-		if t.FLOPs > 0 && w.speed > 0 { // of the machine's product
+		if t.FLOPs > 0 && t.Seconds > 0 && w.speed > 0 { // of the machine's product
 			label += fmt.Sprintf(" (%.0f%%)", 100*t.FLOPs/t.Seconds/w.speed)
 		}
 		w.line.Relabel(label + fmt.Sprintf("  lr %s  |g| %.2f", shortRate(t.Rate), t.Norm))

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -180,10 +181,10 @@ func (f *taskFlags) tableRows(ctx context.Context) iter.Seq2[taskRow, error] {
 	return func(yield func(taskRow, error) bool) {
 		for d, err := range dataset.Read(ctx, f.file, dataset.ReadOptions{MaxBroken: -1}) {
 			row := taskRow{Text: d.Text}
-			for name, field := range map[string]*string{"pair": &row.Pair, "text_pair": &row.Pair, "question": &row.Question, "context": &row.Context} {
-				if s, ok := d.String(name); ok {
-					*field = s
-				}
+			row.Question, _ = d.String("question")
+			row.Context, _ = d.String("context")
+			if row.Pair, _ = d.String("pair"); row.Pair == "" {
+				row.Pair, _ = d.String("text_pair")
 			}
 			if err == nil && row.Text == "" && row.Question == "" {
 				err = fmt.Errorf("%s:%d: %s", d.File, d.Line, say("error.row_without_text"))
@@ -208,6 +209,7 @@ func (f *taskFlags) fileRows(ctx context.Context) iter.Seq2[taskRow, error] {
 			return
 		}
 		defer file.Close()
+		defer context.AfterFunc(ctx, func() { file.Close() })() // a pipe may say nothing for ever
 		asJSON := strings.HasSuffix(f.file, ".jsonl") || strings.HasSuffix(f.file, ".json")
 		lines := bufio.NewScanner(file)
 		lines.Buffer(nil, maxLine)
@@ -231,7 +233,7 @@ func (f *taskFlags) fileRows(ctx context.Context) iter.Seq2[taskRow, error] {
 				return
 			}
 		}
-		if err := lines.Err(); err != nil {
+		if err := cmp.Or(ctx.Err(), lines.Err()); err != nil {
 			yield(taskRow{}, fmt.Errorf("%s: %w", f.file, err))
 		}
 	}
@@ -239,7 +241,7 @@ func (f *taskFlags) fileRows(ctx context.Context) iter.Seq2[taskRow, error] {
 
 // parseRow reads {"text": …}, {"question": …, "context": …} or a string.
 func parseRow(line []byte) (row taskRow, err error) {
-	if line[0] == '"' {
+	if bytes.TrimSpace(line)[0] == '"' {
 		err = json.Unmarshal(line, &row.Text)
 	} else {
 		err = json.Unmarshal(line, &row)

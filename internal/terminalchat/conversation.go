@@ -18,6 +18,7 @@ type conversation struct {
 	system   string
 	messages []chat.Message // of the user and the assistant
 	first    int            // index of the first message that the model sees
+	sample   int            // number of the answer to the last message
 }
 
 // seen returns what the model is given.
@@ -32,7 +33,7 @@ func (c *conversation) withSystem(messages []chat.Message) []chat.Message {
 
 // clone returns a copy that does not change with c.
 func (c *conversation) clone() conversation {
-	return conversation{c.system, slices.Clone(c.messages), c.first}
+	return conversation{c.system, slices.Clone(c.messages), c.first, c.sample}
 }
 
 // tooLongError is a message that does not fit alone.

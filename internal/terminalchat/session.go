@@ -24,7 +24,6 @@ type Session struct {
 	Open func(ctx context.Context, name string, progress func(done, total int64)) (*Model, error)
 
 	conversation
-	sample int // number of the answer to the last message
 }
 
 // begin checks what the session was made of.
