@@ -98,8 +98,11 @@ func writable(config map[string]any, file string) (map[string]any, family, error
 	for key, value := range config {
 		filled[key] = value
 	}
-	if _, ok := filled["hidden_activation"]; !ok && fam.implied["hidden_activation"] != nil && filled["hidden_act"] != nil {
-		filled["hidden_activation"] = filled["hidden_act"] // the older key, which package model falls back on
+	if filled["hidden_activation"] == nil && fam.implied["hidden_activation"] != nil {
+		delete(filled, "hidden_activation")
+		if older := filled["hidden_act"]; older != nil { // which package model falls back on
+			filled["hidden_activation"] = older
+		}
 	}
 	for key, value := range fam.implied {
 		if got, ok := filled[key]; ok && !reflect.DeepEqual(got, value) && !(got == nil && reflect.DeepEqual(value, []any{})) {

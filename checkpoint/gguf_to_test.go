@@ -84,6 +84,27 @@ func TestToGGUFBad(t *testing.T) {
 	}
 }
 
+// TestGemmaActivation: an activation that GGUF cannot tell is refused, under the
+// older key, too.
+func TestGemmaActivation(t *testing.T) {
+	for _, c := range []struct {
+		config map[string]any
+		ok     bool
+	}{
+		{map[string]any{}, true},
+		{map[string]any{"hidden_activation": nil}, true},
+		{map[string]any{"hidden_activation": nil, "hidden_act": "gelu_pytorch_tanh"}, true},
+		{map[string]any{"hidden_activation": "gelu_pytorch_tanh", "hidden_act": "gelu"}, true},
+		{map[string]any{"hidden_act": "gelu"}, false},
+		{map[string]any{"hidden_activation": nil, "hidden_act": "gelu"}, false},
+	} {
+		c.config["model_type"] = "gemma"
+		if _, _, err := writable(c.config, "config.json"); (err == nil) != c.ok {
+			t.Errorf("%v: error %v", c.config, err)
+		}
+	}
+}
+
 // TestLlama3Factors: what rope_scaling does not say is what it is in transformers.
 func TestLlama3Factors(t *testing.T) {
 	config := map[string]any{"rope_theta": 10000.0, "head_dim": 16.0, "max_position_embeddings": 64.0}

@@ -66,7 +66,7 @@ func (c *Corpus) Validation(tokens int64, context int) iter.Seq2[Held, error] {
 func ValidationFiles(ctx context.Context, path string, read ReadOptions, enc Encoder, tokens int64, context int) iter.Seq2[Held, error] {
 	return func(yield func(Held, error) bool) {
 		sum := int64(0)
-		broken := brokenCount{path: path, opt: read}
+		broken, last := brokenCount{path: path, opt: read}, error(nil)
 		defer broken.summary()
 		for d, err := range Read(ctx, path, read) {
 			if err != nil {
@@ -75,6 +75,7 @@ func ValidationFiles(ctx context.Context, path string, read ReadOptions, enc Enc
 			}
 			seqs, _, err := enc.Encode(&d)
 			if err != nil {
+				last = err
 				if err = broken.add(err); err != nil {
 					yield(Held{}, err)
 					return
@@ -97,6 +98,9 @@ func ValidationFiles(ctx context.Context, path string, read ReadOptions, enc Enc
 					bytes = 0
 				}
 			}
+		}
+		if sum == 0 && last != nil { // nothing to validate on is no slip of the file
+			yield(Held{}, last)
 		}
 	}
 }

@@ -96,7 +96,7 @@ func textPair(r *Row) (t TextPair, err error) {
 		return t, err
 	}
 	for _, f := range []string{"pair", "text_pair", "sentence2", "hypothesis"} {
-		if s, ok := r.String(f); ok {
+		if s, _ := r.String(f); s != "" {
 			t.Pair = s
 			break
 		}

@@ -3,27 +3,29 @@
 package kernel
 
 import (
+	"slices"
 	"syscall"
 	"testing"
 	"time"
 )
 
 // TestPoolIdleCostsNothing measures the processor time of an idle pool; the
-// collector may run beside it now and then, not each time.
+// collector may run beside it now and then, not most of the time.
 func TestPoolIdleCostsNothing(t *testing.T) {
 	p := NewPool(4)
 	defer p.Close()
 	p.Run(&countTask{counts: make([]int32, 8)}, 8)
 	time.Sleep(5 * time.Millisecond)
 	const idle = 100 * time.Millisecond
-	least := idle
-	for range 5 {
+	var used [5]time.Duration
+	for i := range used {
 		before := cpuTime(t)
 		time.Sleep(idle)
-		least = min(least, cpuTime(t)-before)
+		used[i] = cpuTime(t) - before
 	}
-	if least > idle/20 {
-		t.Errorf("an idle pool used %v of processor time in %v", least, idle)
+	slices.Sort(used[:])
+	if median := used[2]; median > idle/20 {
+		t.Errorf("an idle pool used %v of processor time in %v", median, idle)
 	}
 }
 

@@ -35,6 +35,9 @@ func tokenizerFiles(dir string) (map[string][]byte, error) {
 		names = append(names, found...)
 	}
 	for _, name := range names {
+		if info, err := os.Stat(filepath.Join(dir, name)); err == nil && info.IsDir() {
+			continue
+		}
 		data, err := readfile.Regular(filepath.Join(dir, name))
 		if errors.Is(err, os.ErrNotExist) {
 			continue

@@ -5,13 +5,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
+	"wenmo/dataset"
 	"wenmo/model"
 	"wenmo/tokenizer"
 )
@@ -413,6 +416,17 @@ func TestConfig(t *testing.T) {
 			t.Errorf("setting %s to %s: error %v", set.key, set.value, err)
 		}
 	}
+	for _, length := range []string{"train.tokens", "train.epochs", "train.steps"} { // the last counts
+		if err := again.Set(length, "7"); err != nil {
+			t.Fatal(err)
+		}
+		got := map[string]bool{"train.tokens": again.Train.Tokens != "", "train.epochs": again.Train.Epochs > 0, "train.steps": again.Train.Steps > 0}
+		for key, given := range got {
+			if given != (key == length) {
+				t.Errorf("after %s was set, %s is given: %v", length, key, given)
+			}
+		}
+	}
 	if again.Train.Steps != 7 || again.Out != "a b" || len(again.Watch.Prompts) != 1 {
 		t.Errorf("what was set is %d, %q, %q", again.Train.Steps, again.Out, again.Watch.Prompts)
 	}
@@ -479,6 +493,45 @@ func TestPlan(t *testing.T) {
 		if _, err := c.Scale(Supply{Vocab: 300, Tokens: 10_000_000, FLOPS: 1e11, Machine: 1 << 20}); err == nil || !strings.Contains(err.Error(), "MB of memory") {
 			t.Errorf("error %v, want one of the memory", err)
 		}
+	}
+}
+
+// TestPlanOfBudgetWithBase demands that a budget holds for a model that is gone on
+// from, as far as the machine's speed is known.
+func TestPlanOfBudgetWithBase(t *testing.T) {
+	plan := func(flops float64, budget string) int64 {
+		c := smallRun(t)
+		c.Train, c.Model = LengthConfig{}, ModelConfig{Budget: budget, Base: "base"}
+		if err := c.Complete(); err != nil {
+			t.Fatal(err)
+		}
+		p, err := c.Scale(Supply{Vocab: 300, Tokens: 1_000_000, FLOPS: flops, Base: &Sizes{Params: 1 << 20, Blocks: 1 << 20, Layers: 2, Width: 64, Context: 64}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p.Tokens
+	}
+	without, unknown := plan(1e11, ""), plan(0, "10s")
+	if short, long := plan(1e11, "10s"), plan(1e11, "40s"); short*3 > long || short == without || unknown != without {
+		t.Errorf("%d tokens in 10 s, %d in 40 s, %d without a budget, %d at an unknown speed", short, long, without, unknown)
+	}
+}
+
+// TestTokenizerFiles finds the vocabulary under any name that a tokenizer is read
+// from, and takes no folder for a file.
+func TestTokenizerFiles(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"qwen.tiktoken", "spm.model", "vocab.txt", "weights.bin"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(name), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Mkdir(filepath.Join(dir, "old.model"), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	files, err := tokenizerFiles(dir)
+	if got := slices.Sorted(maps.Keys(files)); err != nil || !slices.Equal(got, []string{"qwen.tiktoken", "spm.model", "vocab.txt"}) {
+		t.Errorf("found %v, %v", got, err)
 	}
 }
 
@@ -575,6 +628,34 @@ func TestValidationFiles(t *testing.T) {
 	})
 	if len(found) != 3 || found[0].BitsPerByte <= found[2].BitsPerByte || found[2].BitsPerByte <= 0 {
 		t.Errorf("%+v, want three measurements that get better", found)
+	}
+}
+
+// TestBrokenValidation leaves out what a chat template can make nothing of, but says
+// so where nothing remains.
+func TestBrokenValidation(t *testing.T) {
+	enc := dataset.Encoder{Key: "x", VocabSize: 10, Encode: func(d *dataset.Document) ([]dataset.Sequence, dataset.Cut, error) {
+		if strings.Contains(d.Text, "bad") {
+			return nil, dataset.Cut{}, errors.New("it is bad")
+		}
+		return []dataset.Sequence{{IDs: []int32{1, 2, 3}}}, dataset.Cut{}, nil
+	}}
+	for text, want := range map[string]int{`{"text":"bad"}` + "\n" + `{"text":"good"}` + "\n": 1, `{"text":"bad"}` + "\n": 0} {
+		path := filepath.Join(t.TempDir(), "a.jsonl")
+		if err := os.WriteFile(path, []byte(text), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		found, failed := 0, false
+		for _, err := range dataset.ValidationFiles(t.Context(), path, dataset.ReadOptions{}, enc, 0, 8) {
+			if err != nil {
+				failed = true
+				continue
+			}
+			found++
+		}
+		if found != want || failed != (want == 0) {
+			t.Errorf("%q: %d documents, want %d, an error: %v", text, found, want, failed)
+		}
 	}
 }
 

@@ -189,7 +189,7 @@ func (c *Config) scaleText(s Supply, p *Plan) {
 	case t.Epochs > 0:
 		tokens = int64(t.Epochs * float64(s.Tokens))
 		p.because("%d tokens: %v passes over the data", "%d 个词元：数据 %v 遍", tokens, t.Epochs)
-	case c.Model.Base != "" && budget == 0:
+	case c.Model.Base != "" && (budget == 0 || s.FLOPS == 0):
 		tokens = max(2*s.Tokens, min(tunePasses*s.Tokens, int64(tuneSteps*c.Model.Context)))
 		p.because("%d tokens: %.1f passes, more of little data (Zhou et al. 2023)", "%d 个词元：数据 %.1f 遍，数据越少遍数越多（Zhou et al. 2023）", tokens, float64(tokens)/float64(max(1, s.Tokens)))
 	case budget > 0 && s.FLOPS > 0:

@@ -209,7 +209,7 @@ func (f *taskFlags) fileRows(ctx context.Context) iter.Seq2[taskRow, error] {
 			return
 		}
 		defer file.Close()
-		defer context.AfterFunc(ctx, func() { file.Close() })() // a pipe may say nothing for ever
+		defer context.AfterFunc(ctx, func() { file.Close() })() // a pipe that is open may say nothing for ever
 		asJSON := strings.HasSuffix(f.file, ".jsonl") || strings.HasSuffix(f.file, ".json")
 		lines := bufio.NewScanner(file)
 		lines.Buffer(nil, maxLine)
