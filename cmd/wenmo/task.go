@@ -81,12 +81,15 @@ type taskRow struct {
 	Context  string          `json:"context"`
 }
 
+// rowSource yields rows until the context ends.
+type rowSource func(context.Context) iter.Seq2[taskRow, error]
+
 // rowsAtOnce is how many rows are computed side by side.
 const rowsAtOnce = 64
 
 // runTask opens the model and runs compute on the rows, some at a time. For
 // each row compute returns what --json prints, and what people read.
-func (f *taskFlags) runTask(cmd *cobra.Command, want wenmo.Task, rows iter.Seq2[taskRow, error],
+func (f *taskFlags) runTask(cmd *cobra.Command, want wenmo.Task, rows rowSource,
 	compute func(ctx context.Context, m *wenmo.Model, rows []taskRow, alone bool) ([]map[string]any, []string, error)) error {
 	ctx, stop := interruptible(cmd)
 	defer stop()
@@ -120,9 +123,9 @@ func (f *taskFlags) runTask(cmd *cobra.Command, want wenmo.Task, rows iter.Seq2[
 		return nil
 	}
 	var batch []taskRow
-	for row, err := range rows {
+	for row, err := range rows(ctx) {
 		if err != nil {
-			return err
+			return unlessInterrupted(ctx, err, "")
 		}
 		if batch = append(batch, row); len(batch) == rowsAtOnce {
 			if err := flush(batch); err != nil {
@@ -146,12 +149,12 @@ func (f *taskFlags) tame(cmd *cobra.Command, text string) string {
 
 // texts yields the rows of --file, or the text of the argument or of standard
 // input.
-func (f *taskFlags) texts(cmd *cobra.Command, args []string) (iter.Seq2[taskRow, error], error) {
+func (f *taskFlags) texts(cmd *cobra.Command, args []string) (rowSource, error) {
 	if f.file != "" {
 		if len(args) > 0 {
 			return nil, usagef("error.text_and_file")
 		}
-		return f.fileRows(cmd.Context()), nil
+		return f.fileRows, nil
 	}
 	p := prompt{}
 	if len(args) == 0 && isTerminal(cmd.InOrStdin()) {
@@ -166,8 +169,10 @@ func (f *taskFlags) texts(cmd *cobra.Command, args []string) (iter.Seq2[taskRow,
 	return oneRow(taskRow{Text: p.text}), nil
 }
 
-func oneRow(row taskRow) iter.Seq2[taskRow, error] {
-	return func(yield func(taskRow, error) bool) { yield(row, nil) }
+func oneRow(row taskRow) rowSource {
+	return func(context.Context) iter.Seq2[taskRow, error] {
+		return func(yield func(taskRow, error) bool) { yield(row, nil) }
+	}
 }
 
 // maxLine bounds a line of a file.
@@ -203,13 +208,13 @@ func (f *taskFlags) fileRows(ctx context.Context) iter.Seq2[taskRow, error] {
 		return f.tableRows(ctx)
 	}
 	return func(yield func(taskRow, error) bool) {
-		file, err := os.Open(f.file)
+		file, err := openFile(ctx, f.file)
 		if err != nil {
 			yield(taskRow{}, err)
 			return
 		}
 		defer file.Close()
-		defer context.AfterFunc(ctx, func() { file.Close() })() // a pipe that is open may say nothing for ever
+		defer context.AfterFunc(ctx, func() { file.Close() })() // a pipe may say nothing for ever
 		asJSON := strings.HasSuffix(f.file, ".jsonl") || strings.HasSuffix(f.file, ".json")
 		lines := bufio.NewScanner(file)
 		lines.Buffer(nil, maxLine)
@@ -236,6 +241,25 @@ func (f *taskFlags) fileRows(ctx context.Context) iter.Seq2[taskRow, error] {
 		if err := cmp.Or(ctx.Err(), lines.Err()); err != nil {
 			yield(taskRow{}, fmt.Errorf("%s: %w", f.file, err))
 		}
+	}
+}
+
+// openFile opens a file for reading; a pipe only opens when somebody writes.
+func openFile(ctx context.Context, name string) (*os.File, error) {
+	type opened struct {
+		file *os.File
+		err  error
+	}
+	done := make(chan opened, 1)
+	go func() {
+		file, err := os.Open(name)
+		done <- opened{file, err}
+	}()
+	select {
+	case o := <-done:
+		return o.file, o.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
 	}
 }
 

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"iter"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -61,12 +60,12 @@ func answerCommand() *cobra.Command {
 
 // questions yields the question of the flags or the rows of the file. A context
 // that is not given comes from standard input.
-func (f *taskFlags) questions(cmd *cobra.Command, row taskRow) (iter.Seq2[taskRow, error], error) {
+func (f *taskFlags) questions(cmd *cobra.Command, row taskRow) (rowSource, error) {
 	switch {
 	case f.file != "" && (row.Question != "" || row.Context != ""):
 		return nil, usagef("error.question_and_file")
 	case f.file != "":
-		return f.fileRows(cmd.Context()), nil
+		return f.fileRows, nil
 	case row.Question == "":
 		return nil, usagef("error.no_question")
 	case row.Context == "" && isTerminal(cmd.InOrStdin()):
