@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"bytes"
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -238,7 +237,7 @@ func (f *taskFlags) fileRows(ctx context.Context) iter.Seq2[taskRow, error] {
 				return
 			}
 		}
-		if err := cmp.Or(ctx.Err(), lines.Err()); err != nil {
+		if err := lines.Err(); err != nil {
 			yield(taskRow{}, fmt.Errorf("%s: %w", f.file, err))
 		}
 	}
